@@ -1,0 +1,72 @@
+// The one error class. Every layer below the CLI throws it, and activities/failures.ts turns it into a
+// Temporal ApplicationFailure in one place, so that a code means the same everywhere.
+
+/** What went wrong, by class. The first four are facts that a retry cannot change. */
+export const ERROR_CODES = [
+  'invalid',
+  'conflict',
+  'in_use',
+  'forbidden',
+  'not_found',
+  'unavailable',
+  'pending',
+  'unready',
+  'unreachable',
+  'residue',
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Codes that no retry can mend: the activity fails at once, and the workflow rolls back. */
+export const NON_RETRYABLE_CODES: readonly ErrorCode[] = ['invalid', 'conflict', 'in_use', 'forbidden', 'not_found', 'residue'];
+
+export interface FabricErrorFields {
+  readonly code: ErrorCode;
+  /** What happened and why, with names and host:port; one sentence, no trailing newline. */
+  readonly message: string;
+  /** What to do next; one sentence. */
+  readonly hint?: string | undefined;
+  /** The peer on whose cluster it happened. */
+  readonly peer?: string | undefined;
+  /** The Kubernetes object or file concerned, as `Kind namespace/name`. */
+  readonly object?: string | undefined;
+  /** The server's `Retry-After`, in milliseconds, when it gave one. */
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A failure that an operator can act upon. Never carries a key, a token or kubeconfig content. */
+export class FabricError extends Error {
+  override readonly name = 'FabricError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly peer: string | undefined;
+  readonly object: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(fields: FabricErrorFields) {
+    super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
+    this.code = fields.code;
+    this.hint = fields.hint;
+    this.peer = fields.peer;
+    this.object = fields.object;
+    this.retryAfterMs = fields.retryAfterMs;
+  }
+
+  /** Whether trying the same thing again may succeed. */
+  get retryable(): boolean {
+    return !NON_RETRYABLE_CODES.includes(this.code);
+  }
+
+  /** The same failure, told of the peer it happened on. */
+  at(peer: string): FabricError {
+    if (this.peer !== undefined) return this;
+    return new FabricError({ code: this.code, message: this.message, hint: this.hint, peer, object: this.object, retryAfterMs: this.retryAfterMs, cause: this.cause });
+  }
+}
+
+/** `true` for a FabricError of the given code (any code when none is given). */
+export function isFabricError(error: unknown, code?: ErrorCode): error is FabricError {
+  return error instanceof FabricError && (code === undefined || error.code === code);
+}
