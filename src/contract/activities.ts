@@ -1,0 +1,149 @@
+// The activities by what they take and give: the seam between workflows and side effects.
+// Every input and result is plain JSON without secrets. All are idempotent: a retry, or a second run, finds its work done.
+import type { Access, LoadBalancing, Service, Verify } from '../model/connection';
+import type { Claimant, InventoryEntry } from '../model/claimant';
+import type { BinaryOptions, CertificateOptions, GatewayOptions } from '../model/gateway';
+import type { GatewayEndpoint, Peer, PeerAddress } from '../model/peer';
+import type { Register, RegisterChange } from './register';
+import type { CheckFinding, ImportProof } from './results';
+
+/** Whether a step changed anything. */
+export interface Change {
+  readonly changed: boolean;
+  /** What it did, in a few words, for the step tree. */
+  readonly note?: string;
+}
+
+/**
+ * Which claims are taken back.
+ * `run`: only what this very run set (undoing). `claim`: the request's claim, whichever run set it. `all`: every claim (teardown).
+ */
+export type ReleaseScope = 'run' | 'claim' | 'all';
+
+export interface CertificateFacts {
+  /** SHA-256 fingerprint, hex with colons. */
+  readonly fingerprint: string;
+  /** ISO 8601. */
+  readonly notAfter: string;
+}
+
+export interface RemotePeer {
+  readonly name: string;
+  readonly endpoint: GatewayEndpoint;
+}
+
+/** A managed custom resource as it stood before a run took something from it; it holds no secret. */
+export interface RecordedObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: unknown;
+}
+
+/** What one claim on an Import, Export or Peer asks for, as found in a cluster. */
+export interface ObservedClaim {
+  readonly kind: 'Import' | 'Export' | 'Peer';
+  /** Of an Import or Export. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly claim: string;
+  /** Workflow id of the claimant. */
+  readonly by: string;
+  /** Import: its sources; Export: its importers; Peer: the remote peer itself. */
+  readonly remotes: readonly string[];
+}
+
+/** Limits a look or a withdrawal; what is left out is not limited. */
+export interface Selection {
+  readonly service?: { readonly name: string; readonly namespace: string };
+  /** Only what concerns these remote peers. */
+  readonly remotes?: readonly string[];
+  /** Only these claims. */
+  readonly claims?: readonly string[];
+}
+
+/** All activities. In Temporal each answers with `Attempted<…>` of what is given here. */
+export interface Steps {
+  // activities/binary.ts
+  installBinary(input: { readonly options: BinaryOptions }): Promise<Change & { readonly path: string; readonly sha256: string }>;
+
+  // activities/authority.ts: on the fabric's task queue, where the key store is.
+  ensureAuthority(input: { readonly claimant: Claimant; readonly certificates: CertificateOptions }): Promise<Change & CertificateFacts & { readonly certificatePem: string; readonly created: boolean }>;
+  signPeerCertificate(input: { readonly fabric: string; readonly peer: string; readonly requestPem: string; readonly certificates: CertificateOptions }): Promise<{ readonly certificatePem: string }>;
+  releaseAuthority(input: { readonly claimant: Claimant; readonly scope: ReleaseScope }): Promise<Change>;
+
+  // activities/preflight.ts and inventory.ts: read-only.
+  /** Returns findings of which every `ok: false` forbids a bootstrap. @throws unreachable, unavailable */
+  preflight(input: { readonly fabric: string; readonly peer: Peer; readonly clusterlink: GatewayOptions }): Promise<{ readonly clusterUid: string; readonly version: string; readonly findings: readonly CheckFinding[] }>;
+  takeInventory(input: { readonly fabric: string; readonly peer: PeerAddress }): Promise<{ readonly entries: readonly InventoryEntry[] }>;
+
+  // activities/gateway.ts
+  /** Namespace, definitions, claim, record of what stands; and a certificate request when the peer needs a new certificate. Its key stays in the cluster. */
+  prepareGateway(input: GatewayInput & { readonly authorityPem: string }): Promise<Change & { readonly requestPem?: string }>;
+  /** Secrets, permissions, control plane, data plane, Services. */
+  deployGateway(input: GatewayInput & { readonly authorityPem: string; readonly certificatePem?: string }): Promise<Change & { readonly certificate: CertificateFacts }>;
+  /** Ready pods, a known address, and a TLS answer there. @throws unready, unreachable */
+  awaitGateway(input: { readonly fabric: string; readonly peer: Peer; readonly clusterlink: GatewayOptions }): Promise<Change & { readonly endpoint: GatewayEndpoint }>;
+  /** Drops what was kept for undoing, once the run has succeeded. */
+  settleGateway(input: { readonly claimant: Claimant; readonly peer: PeerAddress }): Promise<Change>;
+  /** Takes the claim back; with the last one the gateway goes, and all that we made for it. Undoing (`run`) puts an earlier gateway back as it was. */
+  releaseGateway(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope }): Promise<Change>;
+
+  // activities/peering.ts
+  /** `Peer` resources on `peer` that name the remotes; each only once its gateway answers TLS (when `probe`). */
+  ensurePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[]; readonly probe: boolean }): Promise<Change>;
+  /** Every remote reachable by its heartbeat. @throws unreachable */
+  awaitPeerings(input: { readonly fabric: string; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[] }): Promise<Change>;
+  /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. */
+  releasePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
+
+  // activities/export.ts, import.ts, access.ts, verify.ts
+  ensureExport(input: ConnectionInput & { readonly importers: readonly string[]; readonly adopt: boolean }): Promise<Change>;
+  ensureImport(input: ConnectionInput & { readonly sources: readonly string[]; readonly loadBalancing: LoadBalancing; readonly merge: boolean; readonly adopt: boolean }): Promise<Change>;
+  /** Policies on one peer: egress to `sources`, ingress from `importers`; either may be empty. */
+  ensureAccess(input: ConnectionInput & { readonly sources: readonly string[]; readonly importers: readonly string[]; readonly access: Access; readonly adopt: boolean }): Promise<Change>;
+  verifyConnection(input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly verify: Verify }): Promise<ImportProof>;
+  removeProbe(input: ConnectionInput & { readonly access: Access }): Promise<Change>;
+  /** Undoing of a connection's share on one peer, by claim: import and egress policies; export and ingress policies. */
+  releaseImports(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
+  releaseExports(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
+
+  // activities/recording.ts
+  /** What connections and links a peer holds, with the objects as they stand, so that a withdrawal can be undone. */
+  observeClaims(input: { readonly fabric: string; readonly peer: PeerAddress; readonly selection: Selection }): Promise<{ readonly claims: readonly ObservedClaim[]; readonly objects: readonly RecordedObject[] }>;
+  /** Puts recorded objects and claims back; what others claimed since stays. */
+  restoreObjects(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly objects: readonly RecordedObject[] }): Promise<Change>;
+
+  // activities/register.ts
+  readRegister(input: { readonly fabric: string }): Promise<{ readonly register?: Register }>;
+  recordChange(input: { readonly fabric: string; readonly change: RegisterChange }): Promise<Change>;
+}
+
+export interface GatewayInput {
+  readonly claimant: Claimant;
+  readonly peer: Peer;
+  readonly clusterlink: GatewayOptions;
+  readonly certificates: CertificateOptions;
+}
+
+export interface ConnectionInput {
+  readonly claimant: Claimant;
+  readonly peer: PeerAddress;
+  readonly service: Service;
+}
+
+/** An activity's value with the number of attempts it took, counted from 1. */
+export interface Attempted<T> {
+  readonly value: T;
+  readonly attempts: number;
+}
+
+/** The activities as Temporal sees them. */
+export type Activities = {
+  [Name in keyof Steps]: (...input: Parameters<Steps[Name]>) => Promise<Attempted<Awaited<ReturnType<Steps[Name]>>>>;
+};

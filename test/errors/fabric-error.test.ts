@@ -1,0 +1,13 @@
+import { ERROR_CODES, FabricError, isFabricError } from '../../src/errors/fabric-error';
+
+test('facts that no retry can change are not retried, and the rest are', () => {
+  const retried = ERROR_CODES.filter((code) => new FabricError({ code, message: 'x' }).retryable);
+  expect(retried).toEqual(['unavailable', 'pending', 'unready', 'unreachable', 'internal']);
+});
+
+test('a failure keeps the first peer it was told of', () => {
+  const error = new FabricError({ code: 'unready', message: 'not yet', hint: 'wait' });
+  expect(error.at('west').at('east')).toMatchObject({ code: 'unready', hint: 'wait', peer: 'west' });
+  expect(isFabricError(error, 'unready')).toBe(true);
+  expect(isFabricError(new Error('x'))).toBe(false);
+});
