@@ -1,0 +1,40 @@
+// An Import as the sum of its claims: one port, one way to share load, and the sources of all of them.
+import type { Claim } from '../kubernetes/claim-marks';
+import type { KubeObject, ObjectRef } from '../kubernetes/kube-object';
+import type { LoadBalancing } from '../model/connection';
+import { agreed } from './agreement';
+import { MERGE_LABEL, type ImportResource, type ImportSource } from './resources';
+
+/** What a connection needs of an Import; `sources` are peers, in the order in which `static` goes through them. */
+export interface ImportNeed {
+  readonly port: number;
+  readonly sources: readonly string[];
+  readonly loadBalancing: LoadBalancing;
+  readonly merge: boolean;
+}
+
+/**
+ * Labels and spec of an Import. Its sources are those of every claim, by the claims' ids, each in its own order; `targetPort`
+ * stays what the control plane has set. @throws conflict when the claims differ in port, load balancing or merge
+ */
+export function composeImport(
+  ref: ObjectRef,
+  claims: readonly Claim<ImportNeed>[],
+  current: KubeObject | undefined,
+): { readonly labels: Record<string, string>; readonly spec: ImportResource['spec'] } {
+  const merge = agreed(ref, claims, 'merge', (need) => need.merge);
+  const before = current as ImportResource | undefined;
+  const targetPort = before?.spec.targetPort;
+  const byId = [...claims].sort((one, other) => (one.id < other.id ? -1 : 1));
+  const peers = new Set(byId.flatMap((claim) => claim.need.sources));
+  return {
+    // An adopted Import may carry the label already, and would go on merging.
+    labels: merge ? { [MERGE_LABEL]: 'true' } : before?.metadata.labels?.[MERGE_LABEL] === undefined ? {} : { [MERGE_LABEL]: 'false' },
+    spec: {
+      port: agreed(ref, claims, 'port', (need) => need.port),
+      ...(targetPort === undefined ? {} : { targetPort }),
+      sources: [...peers].map((peer): ImportSource => ({ peer, exportName: ref.name, exportNamespace: ref.namespace ?? '' })),
+      lbScheme: agreed(ref, claims, 'load balancing', (need) => need.loadBalancing),
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// The kinds of custom resources that claims share, in one table: what a claim on each is about, and how claims make the object.
+import type { Claim } from '../kubernetes/claim-marks';
+import type { Compose } from '../kubernetes/claims';
+import type { KubeObject, ObjectRef } from '../kubernetes/kube-object';
+import type { Service } from '../model/connection';
+import { composeExport, type ExportNeed } from './compose-export';
+import { composeImport, type ImportNeed } from './compose-import';
+import type { PeerNeed } from './compose-peering';
+import { composePolicy, type PolicyNeed } from './compose-policy';
+import { assertSafe } from './poison';
+import { CLUSTERLINK_API_VERSION, type PeerResource } from './resources';
+
+type ServiceName = Pick<Service, 'name' | 'namespace'>;
+
+/** One kind, as its claims use it; `N` is what a claim needs. */
+export interface SharedKind<N> {
+  readonly kind: 'Peer' | 'Export' | 'Import' | 'AccessPolicy' | 'PrivilegedAccessPolicy';
+  /** Every object it gives is safe to send. @throws as the compose functions and assertSafe do */
+  compose(ref: ObjectRef): Compose<N>;
+  /** The remote peers that a claim needs the object for. */
+  remotesOf(ref: ObjectRef, need: N): readonly string[];
+  /** The same need, for fewer remotes. */
+  narrowed(need: N, remotes: readonly string[]): N;
+  /** The service that a claim is about; none for a Peer. */
+  serviceOf(ref: ObjectRef, need: N): ServiceName | undefined;
+}
+
+const ownService = (ref: ObjectRef): ServiceName => ({ name: ref.name, namespace: ref.namespace ?? '' });
+
+export const EXPORT: SharedKind<ExportNeed> = {
+  kind: 'Export',
+  compose: (ref) => safely(ref, (claims) => composeExport(ref, claims)),
+  remotesOf: (_ref, need) => need.importers,
+  narrowed: (need, importers) => ({ ...need, importers }),
+  serviceOf: ownService,
+};
+
+export const IMPORT: SharedKind<ImportNeed> = {
+  kind: 'Import',
+  compose: (ref) => safely(ref, (claims, current) => composeImport(ref, claims, current)),
+  remotesOf: (_ref, need) => need.sources,
+  narrowed: (need, sources) => ({ ...need, sources }),
+  serviceOf: ownService,
+};
+
+/** Without a new observation (`composePeer`) a Peer stays as it is, whatever claims come and go. */
+export const PEER: SharedKind<PeerNeed> = {
+  kind: 'Peer',
+  compose: (ref) => safely(ref, (_claims, current) => ({ spec: (current as PeerResource | undefined)?.spec })),
+  remotesOf: (ref) => [ref.name],
+  narrowed: (need) => need,
+  serviceOf: () => undefined,
+};
+
+/** AccessPolicy and, with `privileged`, its cluster-wide sibling. */
+export const POLICIES: readonly SharedKind<PolicyNeed>[] = (['AccessPolicy', 'PrivilegedAccessPolicy'] as const).map((kind) => ({
+  kind,
+  compose: (ref) => safely(ref, (claims) => composePolicy(ref, claims)),
+  remotesOf: (_ref, need) => need.remotes,
+  narrowed: (need, remotes) => ({ ...need, remotes }),
+  serviceOf: (_ref, need) => need.service,
+}));
+
+/** Names an object of a namespaced kind. */
+export function sharedRef({ kind }: Pick<SharedKind<unknown>, 'kind'>, name: string, namespace: string): ObjectRef {
+  return { apiVersion: CLUSTERLINK_API_VERSION, kind, name, namespace };
+}
+
+/** Composes, and refuses what ClusterLink would not survive. */
+export function safely<N>(ref: ObjectRef, compose: (claims: readonly Claim<N>[], current: KubeObject | undefined) => { readonly spec: unknown }): Compose<N> {
+  return (claims, current) => {
+    const composed = compose(claims, current);
+    const object = { apiVersion: ref.apiVersion, kind: ref.kind, metadata: { name: ref.name, namespace: ref.namespace }, spec: composed.spec };
+    assertSafe(object, current);
+    return composed;
+  };
+}

@@ -1,0 +1,82 @@
+// The custom resource definitions: what the API server will take from them, and that they keep out what poisons ClusterLink.
+import { DEFINITIONS } from '../../src/clusterlink/definitions';
+import type { Schema } from '../../src/clusterlink/schema';
+import { objectPath, resourceOf } from '../../src/kubernetes/resource-path';
+
+const schemas = Object.fromEntries(DEFINITIONS.map(({ spec }) => [spec.names.kind, spec.versions[0]?.schema.openAPIV3Schema as Schema]));
+
+test('there is one definition for each kind, under the name that its group and plural make', () => {
+  expect(DEFINITIONS.map(({ metadata }) => metadata.name).sort()).toEqual([
+    'accesspolicies.clusterlink.net',
+    'exports.clusterlink.net',
+    'imports.clusterlink.net',
+    'instances.clusterlink.net',
+    'peers.clusterlink.net',
+    'privilegedaccesspolicies.clusterlink.net',
+  ]);
+  for (const { spec, metadata } of DEFINITIONS) expect(metadata.name).toBe(`${spec.names.plural}.${spec.group}`);
+});
+
+test.each(DEFINITIONS.map((definition) => [definition.spec.names.kind, definition] as const))('%s has the scope and plural by which it is addressed', (kind, definition) => {
+  const { resource, namespaced } = resourceOf({ apiVersion: 'clusterlink.net/v1alpha1', kind });
+  expect(definition.spec.names.plural).toBe(resource);
+  expect(definition.spec.scope === 'Namespaced').toBe(namespaced);
+  expect(objectPath({ ...definition, name: definition.metadata.name })).toContain('customresourcedefinitions');
+});
+
+test('all kinds but the policies have a status of their own', () => {
+  const withStatus = DEFINITIONS.filter(({ spec }) => spec.versions[0]?.subresources?.status !== undefined).map(({ spec }) => spec.names.kind);
+  expect(withStatus.sort()).toEqual(['Export', 'Import', 'Instance', 'Peer']);
+  for (const kind of withStatus) expect(at(kind, 'status').type).toBe('object');
+});
+
+test.each(Object.entries(schemas))('the schema of %s is structural: every node has a type, required fields exist, defaults fit', (_kind, schema) => {
+  visit(schema, (node, path) => {
+    expect({ path, type: node.type }).toEqual({ path, type: expect.stringMatching(/^(object|array|string|integer)$/) });
+    for (const name of node.required ?? []) expect(Object.keys(node.properties ?? {})).toContain(name);
+    if (node.enum !== undefined && node.default !== undefined) expect(node.enum).toContain(node.default);
+    if (node.type === 'array') expect(node.items).toBeDefined();
+    expect(node.properties !== undefined && node.additionalProperties !== undefined).toBe(false);
+  });
+});
+
+test('ports are bounded wherever they stand', () => {
+  const bounds = { minimum: 1, maximum: 65535 };
+  expect(at('Peer', 'spec', 'gateways', '[]', 'port')).toMatchObject(bounds);
+  expect(at('Export', 'spec', 'port')).toMatchObject(bounds);
+  expect(at('Import', 'spec', 'port')).toMatchObject(bounds);
+  expect(at('Import', 'spec', 'targetPort')).toMatchObject({ ...bounds, 'x-kubernetes-validations': [{ rule: 'self != 4443' }] });
+  expect(at('Instance', 'spec', 'ingress', 'port')).toMatchObject(bounds);
+});
+
+test('empty gateways, empty policies and unknown words are kept out', () => {
+  expect(at('Peer', 'spec', 'gateways').minItems).toBe(1);
+  expect(at('Import', 'spec', 'lbScheme').enum).toEqual(['round-robin', 'random', 'static']);
+  for (const kind of ['AccessPolicy', 'PrivilegedAccessPolicy']) {
+    expect(at(kind, 'spec', 'action').enum).toEqual(['allow', 'deny']);
+    expect(at(kind, 'spec', 'from').minItems).toBe(1);
+    expect(at(kind, 'spec', 'to').minItems).toBe(1);
+    expect(at(kind, 'spec', 'from', '[]').required).toEqual(['workloadSelector']);
+  }
+  expect(schemas['Import']?.['x-kubernetes-validations']?.[0]?.rule).toContain('<= 63');
+});
+
+test('every condition that is shown is one that ClusterLink sets', () => {
+  const paths = DEFINITIONS.flatMap(({ spec }) => spec.versions[0]?.additionalPrinterColumns.map(({ jsonPath }) => jsonPath) ?? []);
+  const conditions = paths.flatMap((path) => /@\.type=="(\w+)"/.exec(path)?.[1] ?? []);
+  expect(conditions.sort()).toEqual(['ExportValid', 'ImportServiceValid', 'ImportTargetPortValid', 'PeerReachable']);
+});
+
+function at(kind: string, ...path: string[]): Schema {
+  const start = schemas[kind];
+  const found = path.reduce<Schema | undefined>((node, step) => (step === '[]' ? node?.items : node?.properties?.[step]), start);
+  if (found === undefined) throw new Error(`${kind} has no ${path.join('.')}`);
+  return found;
+}
+
+function visit(schema: Schema, look: (node: Schema, path: string) => void, path = ''): void {
+  look(schema, path);
+  for (const [name, child] of Object.entries(schema.properties ?? {})) visit(child, look, `${path}.${name}`);
+  if (schema.items !== undefined) visit(schema.items, look, `${path}[]`);
+  if (schema.additionalProperties !== undefined) visit(schema.additionalProperties, look, `${path}{}`);
+}
