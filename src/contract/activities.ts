@@ -99,8 +99,8 @@ export interface Steps {
   ensurePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[]; readonly probe: boolean }): Promise<Change>;
   /** Every remote reachable by its heartbeat. @throws unreachable */
   awaitPeerings(input: { readonly fabric: string; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[] }): Promise<Change>;
-  /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. */
-  releasePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
+  /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer` here now. */
+  releasePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change & { readonly gone: readonly string[] }>;
 
   // activities/export.ts, import.ts, access.ts, verify.ts
   ensureExport(input: ConnectionInput & { readonly importers: readonly string[]; readonly adopt: boolean }): Promise<Change>;
@@ -114,7 +114,7 @@ export interface Steps {
   releaseExports(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
 
   // activities/recording.ts
-  /** What connections and links a peer holds, with the objects as they stand, so that a withdrawal can be undone. */
+  /** What connections and links a peer holds, with the objects as they stand, so that a withdrawal can be undone. `Peer`s are limited by `remotes` and `claims` only. */
   observeClaims(input: { readonly fabric: string; readonly peer: PeerAddress; readonly selection: Selection }): Promise<{ readonly claims: readonly ObservedClaim[]; readonly objects: readonly RecordedObject[] }>;
   /** Puts recorded objects and claims back; what others claimed since stays. */
   restoreObjects(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly objects: readonly RecordedObject[] }): Promise<Change>;

@@ -1,13 +1,16 @@
 // The fabric's register: what GuardFabric keeps, and how the other workflows tell it.
 import type { Access, LoadBalancing, Service, Verify } from '../model/connection';
+import type { GatewayOptions } from '../model/gateway';
 import type { GatewayEndpoint, Peer } from '../model/peer';
-import type { Link } from '../model/topology';
+import { linkName, type Link } from '../model/topology';
 
 /** A member of the fabric, and how to reach it. */
 export interface RegisteredPeer extends Peer {
   readonly endpoint: GatewayEndpoint;
   /** The uid of the cluster's kube-system namespace. */
   readonly clusterUid: string;
+  /** How its gateway was installed. */
+  readonly clusterlink: GatewayOptions;
 }
 
 /** A connection as it stands. */
@@ -16,20 +19,19 @@ export interface RegisteredConnection {
   readonly id: string;
   readonly workflowId: string;
   readonly service: Service;
-  readonly from: readonly string[];
-  readonly to: readonly string[];
+  /** Importing peer → its sources. */
+  readonly imports: Readonly<Record<string, readonly string[]>>;
   readonly loadBalancing: LoadBalancing;
   readonly merge: boolean;
   readonly access: Access;
   readonly verify: Verify;
 }
 
-/** A run that has ended, newest last; the register keeps the latest 50. */
+/** A run that changed the fabric, newest last; the register keeps the latest 50. */
 export interface RegisteredRun {
   readonly workflowId: string;
   readonly runId: string;
   readonly kind: string;
-  readonly outcome: 'done' | 'failed' | 'cancelled';
   /** Milliseconds since the epoch. */
   readonly endedAt: number;
   readonly reason?: string;
@@ -54,4 +56,49 @@ export interface RegisterChange {
   readonly putLinks?: readonly Link[];
   readonly putConnections?: readonly RegisteredConnection[];
   readonly run?: RegisteredRun;
+}
+
+/** The register of a fabric that has no peers yet. */
+export function emptyRegister(fabric: string): Register {
+  return { fabric, peers: [], links: [], connections: [], runs: [] };
+}
+
+const KEPT_RUNS = 50;
+
+/** The register after a change. */
+export function applyChange(register: Register, change: RegisterChange): Register {
+  return {
+    fabric: register.fabric,
+    peers: merge(leaveOut(register.peers, change.removePeers, (peer) => peer.name), change.putPeers, (peer) => peer.name),
+    links: merge(leaveOut(register.links, change.removeLinks?.map(linkName), linkName), change.putLinks, linkName),
+    connections: merge(leaveOut(register.connections, change.removeConnections, idOf), change.putConnections, idOf),
+    runs: [...register.runs, ...(change.run === undefined ? [] : [change.run])].slice(-KEPT_RUNS),
+  };
+}
+
+/** The change that takes `change` back, told of the register as it was before it. */
+export function inverseOf(register: Register, change: RegisterChange): RegisterChange {
+  const names = new Set([...(change.removePeers ?? []), ...(change.putPeers ?? []).map((peer) => peer.name)]);
+  const links = new Set([...(change.removeLinks ?? []), ...(change.putLinks ?? [])].map(linkName));
+  const ids = new Set([...(change.removeConnections ?? []), ...(change.putConnections ?? []).map(idOf)]);
+  return {
+    removePeers: [...names],
+    removeLinks: [...(change.removeLinks ?? []), ...(change.putLinks ?? [])],
+    removeConnections: [...ids],
+    putPeers: register.peers.filter((peer) => names.has(peer.name)),
+    putLinks: register.links.filter((link) => links.has(linkName(link))),
+    putConnections: register.connections.filter((connection) => ids.has(connection.id)),
+  };
+}
+
+const idOf = (connection: RegisteredConnection): string => connection.id;
+
+function leaveOut<T>(list: readonly T[], keys: readonly string[] | undefined, keyOf: (item: T) => string): readonly T[] {
+  const without = new Set(keys);
+  return list.filter((item) => !without.has(keyOf(item)));
+}
+
+function merge<T>(list: readonly T[], put: readonly T[] | undefined, keyOf: (item: T) => string): T[] {
+  const byKey = new Map([...list, ...(put ?? [])].map((item) => [keyOf(item), item]));
+  return [...byKey.keys()].sort().flatMap((key) => byKey.get(key) ?? []);
 }

@@ -65,8 +65,7 @@ export interface TeardownResult {
   readonly peers: readonly string[];
   /** Whether the fabric ended with its last peer. */
   readonly ended: boolean;
-  readonly removed: number;
-  readonly residue: readonly Residue[];
+  readonly changed: boolean;
 }
 
 /** Details of a failed run's ApplicationFailure. */

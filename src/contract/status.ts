@@ -1,7 +1,7 @@
 // What a run tells of itself: the shapes of the `status` query, of results, and of a failed run's details.
 import type { ErrorCode } from '../errors/fabric-error';
 
-export const STEP_STATES = ['pending', 'running', 'done', 'failed', 'skipped', 'undoing', 'undone', 'not-undone'] as const;
+export const STEP_STATES = ['running', 'done', 'failed', 'skipped', 'undoing', 'undone', 'not-undone'] as const;
 export type StepState = (typeof STEP_STATES)[number];
 
 /** A failure as it is shown: what, where, why, and what to do next. */

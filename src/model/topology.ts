@@ -29,20 +29,31 @@ export function linksOf(topology: Topology, peers: readonly string[]): Link[] {
     case 'none':
       return [];
     case 'full-mesh':
-      return distinct(peers.flatMap((one, i) => peers.slice(i + 1).map((other) => linkOf(one, other))));
+      return distinctLinks(peers.flatMap((one, i) => peers.slice(i + 1).map((other) => linkOf(one, other))));
     case 'hub-and-spoke':
-      return distinct(peers.filter((peer) => peer !== topology.hub).map((peer) => linkOf(peer, topology.hub)));
+      return distinctLinks(peers.filter((peer) => peer !== topology.hub).map((peer) => linkOf(peer, topology.hub)));
     case 'pairs':
-      return distinct(topology.pairs.map(([one, other]) => linkOf(one, other)));
+      return distinctLinks(topology.pairs.map(([one, other]) => linkOf(one, other)));
   }
 }
 
-/** The links between every exporting and every importing peer; a peer reaches its own services without a link. */
-export function linksBetween(from: readonly string[], to: readonly string[]): Link[] {
-  return distinct(from.flatMap((one) => to.filter((other) => other !== one).map((other) => linkOf(one, other))));
+/** Peer → the peers it is linked to; sorted. */
+export function remotesOf(links: readonly Link[]): ReadonlyMap<string, readonly string[]> {
+  const remotes = new Map<string, string[]>();
+  for (const { a, b } of links) {
+    remotes.set(a, [...(remotes.get(a) ?? []), b].sort());
+    remotes.set(b, [...(remotes.get(b) ?? []), a].sort());
+  }
+  return remotes;
 }
 
-function distinct(links: readonly Link[]): Link[] {
+/** The links that make `remotes` true: peer → the peers it is linked to. */
+export function linksAmong(remotes: Readonly<Record<string, readonly string[]>>): Link[] {
+  return distinctLinks(Object.entries(remotes).flatMap(([peer, others]) => others.map((other) => linkOf(peer, other))));
+}
+
+/** Each link once, sorted. */
+export function distinctLinks(links: readonly Link[]): Link[] {
   const byName = new Map(links.map((link) => [linkName(link), link]));
   return [...byName.keys()].sort().flatMap((name) => byName.get(name) ?? []);
 }

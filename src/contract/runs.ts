@@ -1,0 +1,85 @@
+// The runs that can be asked for: each workflow's name, the schema of its input, and how its id is derived.
+import {
+  bootstrapRequest,
+  checkRequest,
+  connectRequest,
+  disconnectRequest,
+  linkRequest,
+  teardownRequest,
+  unlinkRequest,
+  type BootstrapRequestInput,
+  type CheckRequestInput,
+  type ConnectRequestInput,
+  type DisconnectRequestInput,
+  type LinkRequestInput,
+  type TeardownRequestInput,
+  type UnlinkRequestInput,
+} from '../model/requests';
+import { parseAll } from '../model/problems';
+import type { BootstrapResult, CheckResult, ConnectResult, DisconnectResult, LinkResult, TeardownResult } from './results';
+import {
+  bootstrapWorkflowId,
+  checkWorkflowId,
+  connectWorkflowId,
+  disconnectWorkflowId,
+  linkWorkflowId,
+  teardownWorkflowId,
+  unlinkWorkflowId,
+} from './workflow-ids';
+
+/** Input and result of each workflow that a user starts. */
+export interface Runs {
+  BootstrapFabric: { input: BootstrapRequestInput; result: BootstrapResult };
+  ConnectServiceAcrossClusters: { input: ConnectRequestInput; result: ConnectResult };
+  DisconnectService: { input: DisconnectRequestInput; result: DisconnectResult };
+  EstablishLink: { input: LinkRequestInput; result: LinkResult };
+  TeardownLink: { input: UnlinkRequestInput; result: LinkResult };
+  TeardownFabric: { input: TeardownRequestInput; result: TeardownResult };
+  CheckClusters: { input: CheckRequestInput; result: CheckResult };
+}
+export type RunKind = keyof Runs;
+
+/** A request that has been read: what is sent, and under which id. */
+export interface PreparedRun {
+  readonly workflowId: string;
+  readonly request: { readonly fabric: string; readonly reason?: string | undefined };
+  /** One line for Temporal's UI. */
+  readonly summary: string;
+}
+
+/** Reads the input of a run. @throws invalid, with every problem at once */
+export function prepareRun<K extends RunKind>(kind: K, input: Runs[K]['input']): PreparedRun {
+  return PREPARE[kind](input);
+}
+
+const PREPARE: Readonly<Record<RunKind, (input: unknown) => PreparedRun>> = {
+  BootstrapFabric: (input) => {
+    const request = parseAll(bootstrapRequest, input, 'bootstrap');
+    return { request, workflowId: bootstrapWorkflowId(request), summary: `bootstrap ${request.peers.map(({ name }) => name).join(', ')}` };
+  },
+  ConnectServiceAcrossClusters: (input) => {
+    const request = parseAll(connectRequest, input, 'connect');
+    const { service, from, to } = request;
+    return { request, workflowId: connectWorkflowId(request), summary: `connect ${service.namespace}/${service.name}:${service.port} from ${from.join(', ')} to ${to.join(', ')}` };
+  },
+  DisconnectService: (input) => {
+    const request = parseAll(disconnectRequest, input, 'disconnect');
+    return { request, workflowId: disconnectWorkflowId(request), summary: `disconnect ${request.service.namespace}/${request.service.name}` };
+  },
+  EstablishLink: (input) => {
+    const request = parseAll(linkRequest, input, 'link');
+    return { request, workflowId: linkWorkflowId(request.fabric, request.peers), summary: `link ${request.peers.join(' and ')}` };
+  },
+  TeardownLink: (input) => {
+    const request = parseAll(unlinkRequest, input, 'unlink');
+    return { request, workflowId: unlinkWorkflowId(request.fabric, request.peers), summary: `unlink ${request.peers.join(' and ')}` };
+  },
+  TeardownFabric: (input) => {
+    const request = parseAll(teardownRequest, input, 'teardown');
+    return { request, workflowId: teardownWorkflowId(request), summary: `tear down ${request.peers?.join(', ') ?? 'the whole fabric'}` };
+  },
+  CheckClusters: (input) => {
+    const request = parseAll(checkRequest, input, 'check');
+    return { request, workflowId: checkWorkflowId(request), summary: `check ${request.peers.map(({ name }) => name).join(', ')}` };
+  },
+};

@@ -1,0 +1,69 @@
+// Starting runs, and reading how they stand: what the CLI, the playground and the tests do with a Temporal client.
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { statusQuery } from '../contract/messages';
+import { prepareRun, type RunKind, type Runs } from '../contract/runs';
+import type { RunStatus, StepStatus } from '../contract/status';
+import { TASK_QUEUE } from '../contract/task-queue';
+import { FabricError } from '../errors/fabric-error';
+import { sha256 } from '../model/sha256';
+
+/** A run that goes on in Temporal. */
+export interface StartedRun<R> {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** Whether it was running already. */
+  readonly attached: boolean;
+  readonly handle: WorkflowHandle & { result(): Promise<R> };
+}
+
+/**
+ * Starts a run, or finds the same request running already.
+ * @throws invalid with every problem at once, before anything is sent
+ * @throws conflict when a run of that id goes on with another input
+ */
+export async function startRun<K extends RunKind>(client: Client, kind: K, input: Runs[K]['input'], taskQueue: string = TASK_QUEUE): Promise<StartedRun<Runs[K]['result']>> {
+  const { workflowId, request, summary } = prepareRun(kind, input);
+  const memo = { start: randomUUID(), request: sha256(JSON.stringify(request)) };
+  const started = await client.workflow.start(kind, {
+    taskQueue,
+    workflowId,
+    args: [request],
+    memo,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: summary,
+    ...(request.reason === undefined ? {} : { staticDetails: request.reason }),
+  });
+  // From here on the handle speaks of this very run, also after a later one of the same id.
+  const handle = client.workflow.getHandle(workflowId, started.firstExecutionRunId);
+  const { memo: found } = await handle.describe();
+  if (found?.['request'] !== memo.request) {
+    throw new FabricError({
+      code: 'conflict',
+      message: `${workflowId} is running already, with other options`,
+      hint: `Wait for it (\`temporal workflow result -w ${workflowId}\`) or cancel it, then try again.`,
+    });
+  }
+  return { workflowId, runId: started.firstExecutionRunId, attached: found['start'] !== memo.start, handle };
+}
+
+/**
+ * How a run stands: its own answer, and for steps that still run what Temporal knows of their attempts.
+ * @throws not_found when there is no such run
+ */
+export async function readRunStatus(handle: WorkflowHandle): Promise<RunStatus> {
+  const [status, description] = await Promise.all([handle.query(statusQuery), handle.describe()]);
+  const pending = new Map((description.raw.pendingActivities ?? []).map((activity) => [activity.activityId ?? '', activity]));
+  return { ...status, steps: status.steps.map((step) => withAttempts(step, pending.get(step.id))) };
+}
+
+function withAttempts(step: StepStatus, activity: temporal.api.workflow.v1.IPendingActivityInfo | undefined): StepStatus {
+  if (activity === undefined || step.state !== 'running') return step;
+  const { attempt, lastFailure } = activity;
+  return {
+    ...step,
+    ...(attempt ? { attempts: attempt } : {}),
+    ...(lastFailure?.message ? { lastError: { code: 'unavailable', message: lastFailure.message } } : {}),
+  };
+}

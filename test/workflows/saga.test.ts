@@ -1,0 +1,176 @@
+// How runs are undone, seen through activities that only remember: order, reach, and what a failed run tells.
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { RunFailure } from '../../src/contract/results';
+import type { BootstrapRequestInput } from '../../src/model/requests';
+import { readRunStatus, startRun } from '../../src/temporal/runs';
+import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
+import { fakeActivities, type FakeActivities } from './fake-activities';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await testEnvironment();
+});
+afterAll(() => environment.teardown());
+
+function request(overrides: Partial<BootstrapRequestInput> = {}): BootstrapRequestInput {
+  return {
+    fabric: `f-${randomUUID()}`,
+    peers: ['west', 'south', 'east'].map((name) => ({ name, context: `kind-${name}` })),
+    links: { kind: 'hub-and-spoke', hub: 'east' },
+    ...overrides,
+  };
+}
+
+async function bootstrap(fake: FakeActivities, input: BootstrapRequestInput) {
+  const taskQueue = uniqueTaskQueue();
+  return withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const { handle } = await startRun(environment.client, 'BootstrapFabric', input, taskQueue);
+    const outcome = await handle.result().then(
+      (result) => ({ result, error: undefined }),
+      (error: unknown) => ({ result: undefined, error }),
+    );
+    return { ...outcome, status: await readRunStatus(handle), description: await handle.describe() };
+  });
+}
+
+function failureOf(error: unknown): ApplicationFailure {
+  expect(error).toBeInstanceOf(WorkflowFailedError);
+  const { cause } = error as WorkflowFailedError;
+  expect(cause).toBeInstanceOf(ApplicationFailure);
+  return cause as ApplicationFailure;
+}
+
+test('a bootstrap looks first, then joins the peers side by side, then links them, and tells the register last', async () => {
+  const fake = fakeActivities();
+  const { result, status } = await bootstrap(fake, request());
+  const log = fake.log();
+  expect(result).toMatchObject({ changed: true, links: [{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }], failed: [], residue: [] });
+  for (const peer of ['west', 'south', 'east']) {
+    const own = log.filter((entry) => entry.startsWith(`${peer}:`)).map((entry) => entry.split(':')[1]);
+    expect(own.slice(0, 2).sort()).toEqual(['preflight', 'takeInventory']);
+    expect(own.slice(2)).toEqual(['prepareGateway', 'deployGateway', 'awaitGateway', 'ensurePeerings', 'awaitPeerings', 'settleGateway']);
+  }
+  expect(log.indexOf('ensureAuthority')).toBeGreaterThan(Math.max(...['west', 'south', 'east'].map((peer) => log.indexOf(`${peer}:preflight`))));
+  expect(log.indexOf('recordChange')).toBeGreaterThan(Math.max(...log.flatMap((entry, index) => (entry.endsWith(':awaitPeerings') ? [index] : []))));
+  expect(status.phase).toBe('done');
+  expect(new Set(status.steps.map((step) => step.state))).toEqual(new Set(['done']));
+  expect(new Set(status.steps.map((step) => step.id)).size).toBe(status.steps.length);
+  expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east', 'south', 'west']);
+});
+
+test('a failed step is undone first to last, stage by stage, and the first failure is the cause', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitPeerings', { peer: 'west', code: 'conflict' });
+  const { error, status } = await bootstrap(fake, request());
+  const failure = failureOf(error);
+  expect(failure.type).toBe('conflict');
+  expect(failure.cause).toBeInstanceOf(ActivityFailure);
+  const [details] = failure.details as [RunFailure];
+  expect(details.rollback).toMatchObject({ failedStep: 'await links', failedPeer: 'west', residue: [] });
+  const log = fake.log();
+  const undone = log.slice(log.lastIndexOf('west:awaitPeerings') + 1);
+  const lastLink = Math.max(...undone.flatMap((entry, index) => (entry.endsWith(':releasePeerings') ? [index] : [])));
+  const firstGateway = undone.findIndex((entry) => entry.endsWith(':releaseGateway'));
+  expect(lastLink).toBeLessThan(firstGateway);
+  expect(undone.filter((entry) => entry.endsWith(':releaseGateway')).sort()).toEqual(['east:releaseGateway', 'south:releaseGateway', 'west:releaseGateway']);
+  expect(undone.indexOf('releaseAuthority')).toBeGreaterThan(firstGateway);
+  expect(undone.filter((entry) => entry.endsWith(':takeInventory'))).toHaveLength(3);
+  expect(status.phase).toBe('failed');
+  expect(status.steps.find((step) => step.id === 'west/deploy-gateway')?.state).toBe('undone');
+});
+
+test('the undo is registered before its step: a step that failed at once is undone too', async () => {
+  const fake = fakeActivities();
+  fake.fail('prepareGateway', { peer: 'south' });
+  const { error } = await bootstrap(fake, request());
+  failureOf(error);
+  expect(fake.log()).toContain('south:releaseGateway');
+});
+
+test('one undo that fails does not stop the others, and is told as residue', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
+  fake.fail('releaseGateway', { peer: 'south', code: 'forbidden' });
+  const { error, status } = await bootstrap(fake, request());
+  const [details] = failureOf(error).details as [RunFailure];
+  expect(details.rollback.residue).toEqual([{ peer: 'south', object: 'remove gateway', why: 'releaseGateway failed' }]);
+  expect(details.rollback.undone).toContain('west: remove gateway');
+  expect(details.rollback.undone).toContain('release fabric authority');
+  expect(status.steps.find((step) => step.id === 'south/deploy-gateway')?.state).toBe('not-undone');
+});
+
+test('what an inventory shows to be left over is residue', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
+  let looks = 0;
+  fake.answer('takeInventory', ({ peer }) => ({ entries: peer.name === 'west' && (looks += 1) > 1 ? [{ object: 'Secret clusterlink-system/cl-peer', digest: 'd', claims: [] }] : [] }));
+  const { error } = await bootstrap(fake, request());
+  const [details] = failureOf(error).details as [RunFailure];
+  expect(details.rollback.residue).toEqual([{ peer: 'west', object: 'Secret clusterlink-system/cl-peer', why: 'created by this run and still there' }]);
+  expect(details.rollback.inventories).toMatchObject({ west: { before: 0, after: 1 }, south: { before: 0, after: 0 } });
+});
+
+test('with keep-healthy only the failed peer is undone, and the links leave it out', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitGateway', { peer: 'south', code: 'conflict' });
+  const { result } = await bootstrap(fake, request({ onFailure: 'keep-healthy' }));
+  expect(result?.failed).toMatchObject([{ peer: 'south', problem: { code: 'conflict' } }]);
+  expect(result?.links).toEqual([{ a: 'east', b: 'west' }]);
+  expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toEqual(['south:releaseGateway']);
+  expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east', 'west']);
+});
+
+test('a cancelled run waits for its running steps, rolls back, and ends as cancelled', async () => {
+  const fake = fakeActivities();
+  const hanging = fake.hang('deployGateway', 'south');
+  const taskQueue = uniqueTaskQueue();
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const { handle } = await startRun(environment.client, 'BootstrapFabric', request(), taskQueue);
+    await hanging;
+    await handle.cancel();
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect((await handle.describe()).status.name).toBe('CANCELLED');
+    const status = await readRunStatus(handle);
+    expect(status).toMatchObject({ phase: 'cancelled', rollback: { residue: [] } });
+    expect(status.steps.find((step) => step.id === 'west/prepare-gateway')?.state).toBe('undone');
+  });
+  expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toHaveLength(3);
+});
+
+test('all problems of all clusters are told at once, and nothing is touched', async () => {
+  const fake = fakeActivities();
+  fake.fail('preflight', { peer: 'south', code: 'not_found' });
+  fake.fail('preflight', { peer: 'east', code: 'forbidden' });
+  const { error } = await bootstrap(fake, request());
+  expect(failureOf(error).message).toMatch(/2 peers cannot be used:\n {2}(south|east): .*\n {2}(south|east): /);
+  expect(fake.log()).not.toContain('ensureAuthority');
+
+  const twins = fakeActivities();
+  twins.answer('preflight', () => ({ clusterUid: 'same', version: 'v1.34.0', findings: [{ check: 'permissions', ok: false, message: 'may not create secrets' }] }));
+  const both = failureOf((await bootstrap(twins, request())).error);
+  expect(both.type).toBe('conflict');
+  expect(both.message).toContain('south: is the same cluster as peer west');
+  expect(both.message.match(/may not create secrets/g)).toHaveLength(3);
+  expect(twins.log()).not.toContain('ensureAuthority');
+});
+
+test('invalid input fails the workflow with every problem, as a failure that is not retried', async () => {
+  const taskQueue = uniqueTaskQueue();
+  await withWorker(environment, { taskQueue, activities: {} }, async () => {
+    const started = environment.client.workflow.execute('BootstrapFabric', { taskQueue, workflowId: randomUUID(), args: [{ fabric: 'NO', peers: [{ name: 'a_b', context: '' }] }] });
+    const failure = failureOf(await started.catch((caught: unknown) => caught));
+    expect(failure).toMatchObject({ type: 'invalid', nonRetryable: true });
+    expect(failure.message).toMatch(/fabric: .*\n.*peers\.0\.name: .*\n.*peers\.0\.context: /);
+  });
+});
+
+test('a step that is retried tells its attempts', async () => {
+  const fake = fakeActivities();
+  fake.fail('ensureAuthority', { code: 'unavailable', retryable: true, times: 1 });
+  const { status } = await bootstrap(fake, request());
+  expect(status.steps.find((step) => step.id === 'fabric/ensure-fabric-authority')).toMatchObject({ state: 'done', attempts: 2 });
+});

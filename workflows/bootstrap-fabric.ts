@@ -1,0 +1,141 @@
+// BootstrapFabric: bare clusters become the peers of a fabric, and are linked.
+import { isCancellation } from '@temporalio/workflow';
+import { emptyRegister, type Register, type RegisteredPeer } from '../src/contract/register';
+import type { BootstrapResult, CheckFinding, PeerResult } from '../src/contract/results';
+import type { Residue } from '../src/contract/status';
+import { FabricError } from '../src/errors/fabric-error';
+import type { Peer } from '../src/model/peer';
+import { bootstrapRequest, type BootstrapRequest } from '../src/model/requests';
+import { linksOf, remotesOf } from '../src/model/topology';
+import { linkPeers } from './linking';
+import { problemOf } from './problem';
+import { record, runOf } from './recording';
+import { addressOf, asRun, lookAtAll, type Run, type Undo } from './run';
+import { together } from './together';
+
+/** A peer whose gateway answers. */
+interface Joined {
+  readonly peer: Peer;
+  readonly result: PeerResult;
+}
+
+/** Input: `BootstrapRequest`. Fails with a RunFailure after undoing what it did; see docs/architecture.md. */
+export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> {
+  return asRun('BootstrapFabric', 'bootstrap', bootstrapRequest, input, async (run, request) => {
+    run.touches(request.peers.map((peer) => peer.name));
+    const { register, clusterUids } = await inspect(run, request);
+    run.beginStage();
+    const authority = await prepareWorker(run, request);
+    run.beginStage();
+    const failed: BootstrapResult['failed'][number][] = [];
+    const residue: Residue[] = [];
+    const joined = await together(
+      request.peers.map((peer) => async (): Promise<Joined[]> => {
+        try {
+          return [{ peer, result: await joinPeer(run, request, peer, authority.certificatePem) }];
+        } catch (error) {
+          if (request.onFailure === 'rollback' || isCancellation(error)) throw error;
+          failed.push({ peer: peer.name, problem: problemOf(error) });
+          residue.push(...(await run.rollBackPeer(peer.name)));
+          return [];
+        }
+      }),
+    );
+    const members = joined.flat();
+    if (members.length === 0) throw new FabricError({ code: 'unready', message: `no peer could join: ${failed.map(({ peer, problem }) => `${peer}: ${problem.message}`).join('; ')}` });
+    run.beginStage();
+    const names = new Set(members.map(({ peer }) => peer.name));
+    const links = linksOf(request.links, request.peers.map((peer) => peer.name)).filter(({ a, b }) => names.has(a) && names.has(b));
+    const places = members.map(({ peer, result }) => ({ place: peer, endpoint: result.endpoint }));
+    await linkPeers(run, places, remotesOf(links), request.clusterlink.probeGateways);
+    const { changed } = run;
+    run.beginStage();
+    await record(run, register, {
+      putPeers: members.map(({ peer, result }): RegisteredPeer => ({ ...peer, endpoint: result.endpoint, clusterUid: clusterUids.get(peer.name) ?? '', clusterlink: request.clusterlink })),
+      putLinks: links,
+      run: runOf('BootstrapFabric', request.reason),
+    });
+    if (changed) await settle(run, members);
+    return {
+      fabric: request.fabric,
+      changed,
+      authority: { fingerprint: authority.fingerprint, notAfter: authority.notAfter, created: authority.created },
+      peers: members.map(({ result }) => result),
+      links,
+      failed,
+      residue,
+    };
+  });
+}
+
+/** Looks at every cluster before any is touched, and tells every problem found. */
+async function inspect(run: Run, request: BootstrapRequest): Promise<{ register: Register; clusterUids: ReadonlyMap<string, string> }> {
+  const { fabric } = request;
+  const [known, looks] = await together([
+    () => run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric })),
+    () =>
+      lookAtAll(request.peers, async (peer) => {
+        const [seen] = await together([
+          () => run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink: request.clusterlink })),
+          () => run.recordInventory(peer),
+        ]);
+        return { peer, ...seen };
+      }),
+  ]);
+  const register = known.register ?? emptyRegister(fabric);
+  const problems = looks.flatMap(({ peer, findings }) => findings.filter((finding) => !finding.ok).map((finding) => told(peer.name, finding)));
+  const seen = new Map(register.peers.map((peer) => [peer.clusterUid, peer.name]));
+  for (const { peer, clusterUid } of looks) {
+    const other = seen.get(clusterUid);
+    if (other !== undefined && other !== peer.name) problems.push(`${peer.name}: is the same cluster as peer ${other} (kube-system has the uid ${clusterUid})`);
+    seen.set(clusterUid, peer.name);
+    const registered = register.peers.find((candidate) => candidate.name === peer.name);
+    if (registered !== undefined && registered.clusterUid !== clusterUid) problems.push(`${peer.name}: is another cluster than the peer of that name in fabric ${fabric}`);
+  }
+  if (problems.length > 0) {
+    throw new FabricError({ code: 'conflict', message: `nothing was touched, because:\n  ${problems.join('\n  ')}`, hint: 'Mend what is listed, look again with `skyfabric check`, and run it again.' });
+  }
+  return { register, clusterUids: new Map(looks.map(({ peer, clusterUid }) => [peer.name, clusterUid])) };
+}
+
+function told(peer: string, finding: CheckFinding): string {
+  return `${peer}: ${finding.message}${finding.hint === undefined ? '' : ` (${finding.hint})`}`;
+}
+
+/** The binary, when it is wanted, and the fabric's authority: both on the fabric's own task queue. */
+async function prepareWorker(run: Run, request: BootstrapRequest): Promise<{ certificatePem: string; fingerprint: string; notAfter: string; created: boolean }> {
+  const { claimant } = run;
+  const { binary, certificates } = request;
+  const undo: Undo = { title: 'release fabric authority', act: (activities) => activities.releaseAuthority({ claimant, scope: 'run' }) };
+  const [authority] = await together([
+    () => run.step({ title: 'ensure fabric authority', undo }, (activities) => activities.ensureAuthority({ claimant, certificates })),
+    async () => (binary === undefined ? undefined : run.step({ title: 'install binary' }, (activities) => activities.installBinary({ options: binary }))),
+  ]);
+  return authority;
+}
+
+/** One peer's way into the fabric. Its private key is born in its own cluster's worker and stays there. */
+async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authorityPem: string): Promise<PeerResult> {
+  const { claimant } = run;
+  const { fabric, clusterlink, certificates } = request;
+  const undo: Undo = { title: 'remove gateway', act: (activities) => activities.releaseGateway({ claimant, peer, scope: 'run' }) };
+  const input = { claimant, peer, clusterlink, certificates, authorityPem };
+  const prepared = await run.step({ title: 'prepare gateway', peer, undo }, (activities) => activities.prepareGateway(input));
+  const { requestPem } = prepared;
+  // Signed where the authority's key is: on the fabric's task queue, not the peer's own.
+  const signed =
+    requestPem === undefined
+      ? {}
+      : await run.step({ title: 'sign certificate', peer: addressOf(peer) }, (activities) => activities.signPeerCertificate({ fabric, peer: peer.name, requestPem, certificates }));
+  const deployed = await run.step({ title: 'deploy gateway', peer, undo }, (activities) => activities.deployGateway({ ...input, ...signed }));
+  const { endpoint } = await run.step({ title: 'await gateway', peer, undo }, (activities) => activities.awaitGateway({ fabric, peer, clusterlink }));
+  return { peer: peer.name, endpoint, certificate: deployed.certificate, changed: prepared.changed || deployed.changed };
+}
+
+/** Drops what was kept for undoing. The fabric already stands, so a failure here is shown and does not fail the run. */
+async function settle(run: Run, members: readonly Joined[]): Promise<void> {
+  const { claimant } = run;
+  await Promise.allSettled(
+    members.map(({ peer }) => run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer }))),
+  );
+}

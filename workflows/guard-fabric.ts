@@ -1,0 +1,46 @@
+// GuardFabric: the fabric's one long-running workflow. It keeps the register that the other workflows tell and read.
+import { condition, continueAsNew, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { recordSignal, registerQuery } from '../src/contract/messages';
+import { applyChange, emptyRegister, type Register } from '../src/contract/register';
+import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
+import { linkName } from '../src/model/topology';
+
+/** Input of GuardFabric; the register is given by the run before it. */
+export interface GuardInput {
+  readonly fabric: string;
+  readonly register?: Register;
+}
+
+/** Runs while the fabric has peers, and ends with its last one. */
+export async function GuardFabric(input: GuardInput): Promise<void> {
+  let register = input.register ?? emptyRegister(input.fabric);
+  let told = false;
+  const publish = (): void => {
+    upsertSearchAttributes([
+      { key: FABRIC_ATTRIBUTE, value: register.fabric },
+      { key: PEERS_ATTRIBUTE, value: register.peers.map(({ name }) => name) },
+    ]);
+    setCurrentDetails(registerTable(register));
+  };
+  setHandler(registerQuery, () => register);
+  setHandler(recordSignal, (change) => {
+    register = applyChange(register, change);
+    told = true;
+    publish();
+  });
+  publish();
+  await condition(() => (told && register.peers.length === 0) || workflowInfo().continueAsNewSuggested);
+  if (register.peers.length > 0) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register });
+}
+
+function registerTable({ peers, links, connections }: Register): string {
+  return [
+    '| peer | context | gateway |',
+    '|---|---|---|',
+    ...peers.map(({ name, context, endpoint }) => `| ${name} | ${context.replace(/[|\n]/g, ' ')} | ${endpoint.host}:${endpoint.port} |`),
+    '',
+    `Links: ${links.map(linkName).join(', ') || 'none'}`,
+    '',
+    `Connections: ${connections.map(({ service, imports }) => `${service.namespace}/${service.name} → ${Object.keys(imports).join(', ')}`).join('; ') || 'none'}`,
+  ].join('\n');
+}

@@ -1,0 +1,9 @@
+// The workflows that a worker offers, by the very names under which Temporal knows them.
+export { BootstrapFabric } from './bootstrap-fabric';
+export { CheckClusters } from './check-clusters';
+export { ConnectServiceAcrossClusters } from './connect-service-across-clusters';
+export { DisconnectService } from './disconnect-service';
+export { EstablishLink } from './establish-link';
+export { GuardFabric } from './guard-fabric';
+export { TeardownFabric } from './teardown-fabric';
+export { TeardownLink } from './teardown-link';

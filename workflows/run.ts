@@ -1,0 +1,327 @@
+// A run: the steps of one workflow, what undoes them, and what it tells of itself. Each step's undo is registered before
+// the step is tried, because a step that timed out may still have happened. See docs/adr/0003-sagas.md.
+import {
+  CancellationScope,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { z } from 'zod';
+import type { Activities, Attempted, Change } from '../src/contract/activities';
+import { statusQuery } from '../src/contract/messages';
+import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
+import type { Problem, Residue, Rollback, RunPhase, RunStatus, StepStatus } from '../src/contract/status';
+import { claimIdOf, type ClaimKind } from '../src/contract/workflow-ids';
+import type { Claimant, InventoryEntry } from '../src/model/claimant';
+import { durationMs } from '../src/model/duration';
+import { differences } from '../src/model/inventory';
+import type { PeerAddress } from '../src/model/peer';
+import { parseAll } from '../src/model/problems';
+import { activityOptions, type Deadlines, type Patience } from './activity-options';
+import { attemptsOf, failureOf, problemOf } from './problem';
+import { statusTable } from './status-table';
+import { together } from './together';
+
+/** A peer's address, and the task queue of its own worker if it has one. */
+export type Place = PeerAddress & { readonly taskQueue?: string | undefined };
+
+/** What takes a step back. It is idempotent and needs nothing from the step's result. */
+export interface Undo {
+  readonly title: string;
+  readonly act: (activities: Activities) => Promise<Attempted<Change>>;
+}
+
+export interface StepOptions {
+  /** What an operator calls the step: `deploy gateway`. */
+  readonly title: string;
+  readonly peer?: Place | undefined;
+  readonly patience?: Patience;
+  /** Steps that share one undo name the same object; it is registered with the first of them. */
+  readonly undo?: Undo;
+}
+
+interface RegisteredUndo {
+  readonly undo: Undo;
+  readonly stage: number;
+  readonly peer: Place | undefined;
+  readonly steps: string[];
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What every request has. */
+interface Request {
+  readonly fabric: string;
+  readonly deadlines: { readonly step: string; readonly undo: string };
+}
+
+/**
+ * Reads the workflow's input and carries out `body` as a run: answers `status`, undoes everything when the body fails
+ * or is cancelled, and then fails with the first failure (details: RunFailure) or ends as cancelled.
+ */
+export async function asRun<S extends z.ZodType<Request>, R>(
+  kind: string,
+  claimKind: ClaimKind,
+  schema: S,
+  input: unknown,
+  body: (run: Run, request: z.output<S>) => Promise<R>,
+): Promise<R> {
+  let request: z.output<S>;
+  try {
+    request = parseAll(schema, input, `${kind} input`);
+  } catch (error) {
+    const problem = problemOf(error);
+    throw failureOf(problem, { problem, rollback: NOTHING_UNDONE }, undefined);
+  }
+  const run = new Run(kind, claimKind, request);
+  try {
+    const result = await body(run, request);
+    run.end('done');
+    return result;
+  } catch (error) {
+    const problem = problemOf(error);
+    const rollback = await CancellationScope.nonCancellable(() => run.rollBack(problem));
+    if (isCancellation(error)) {
+      run.end('cancelled');
+      throw error;
+    }
+    run.end('failed');
+    throw failureOf(problem, { problem, rollback }, error);
+  }
+}
+
+const NOTHING_UNDONE: Rollback = { undone: [], inventories: {}, residue: [] };
+
+/** One workflow's steps and undos. */
+export class Run {
+  /** The claim that this run puts on what it needs. */
+  readonly claimant: Claimant;
+  private readonly steps: Mutable<StepStatus>[] = [];
+  private readonly undos: RegisteredUndo[] = [];
+  private readonly inventories = new Map<string, { readonly peer: Place; readonly before: readonly InventoryEntry[] }>();
+  private readonly deadlines: Deadlines;
+  private phase: RunPhase = 'running';
+  private problem: Problem | undefined;
+  private rollback: Rollback | undefined;
+  private stage = 0;
+  /** Whether a step has changed anything so far. */
+  changed = false;
+
+  constructor(
+    private readonly kind: string,
+    claimKind: ClaimKind,
+    request: Request,
+  ) {
+    const { workflowId, firstExecutionRunId } = workflowInfo();
+    this.claimant = { fabric: request.fabric, id: claimIdOf(claimKind, workflowId), by: workflowId, run: firstExecutionRunId };
+    this.deadlines = { stepMs: durationMs(request.deadlines.step), undoMs: durationMs(request.deadlines.undo) };
+    setHandler(statusQuery, () => this.status());
+    upsertSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: request.fabric }]);
+  }
+
+  /** Makes the run findable by the peers and the service it touches. */
+  touches(peers: readonly string[], service?: { readonly namespace: string; readonly name: string }): void {
+    upsertSearchAttributes([
+      { key: PEERS_ATTRIBUTE, value: [...new Set(peers)].sort() },
+      ...(service === undefined ? [] : [{ key: SERVICE_ATTRIBUTE, value: `${service.namespace}/${service.name}` }]),
+    ]);
+  }
+
+  /** Begins a stage. Undoing goes back stage by stage; within one, peers are undone side by side. */
+  beginStage(): void {
+    this.stage += 1;
+  }
+
+  /** Carries out one activity as a step, its undo registered first. @throws the activity's failure */
+  async step<T>(options: StepOptions, act: (activities: Activities) => Promise<Attempted<T>>): Promise<T> {
+    const step = this.open(options.title, options.peer);
+    if (options.undo !== undefined) this.register(options.undo, options.peer, step.id);
+    try {
+      const { value, attempts } = await act(this.activities(step.id, options.title, options.peer, options.patience ?? 'act'));
+      if (isChange(value) && value.changed) this.changed = true;
+      this.close(step, { state: 'done', attempts, ...noteOf(value) });
+      return value;
+    } catch (error) {
+      const attempts = attemptsOf(error);
+      const problem = problemOf(error);
+      this.close(step, { state: 'failed', lastError: located(problem, options.peer), ...(attempts === undefined ? {} : { attempts }) });
+      throw error;
+    }
+  }
+
+  /** Records what stands on a peer before the run changes anything there: the first half of the rollback's proof. */
+  async recordInventory(peer: Place): Promise<void> {
+    const { fabric } = this.claimant;
+    const { entries } = await this.step({ title: 'record inventory', peer, patience: 'look' }, (activities) => activities.takeInventory({ fabric, peer: addressOf(peer) }));
+    this.inventories.set(peer.name, { peer, before: entries });
+  }
+
+  /** Undoes what was done on one peer, while the others go on; what could not be undone is returned. */
+  async rollBackPeer(name: string): Promise<readonly Residue[]> {
+    const undos = this.undos.filter((entry) => entry.peer?.name === name);
+    return CancellationScope.nonCancellable(async () => [...(await this.undoChain(undos)), ...(await this.compareInventory(name, undos.length > 0))]);
+  }
+
+  /** Undoes the whole run, latest stage first. Never throws: what could not be undone is in the residue. */
+  async rollBack(problem: Problem): Promise<Rollback> {
+    const failed = this.steps.find((step) => step.state === 'failed' && step.lastError?.code !== 'cancelled') ?? this.steps.find((step) => step.state === 'failed');
+    this.phase = 'undoing';
+    this.problem = located(problem, failed?.peer === undefined ? undefined : { name: failed.peer });
+    this.publish();
+    const residue: Residue[] = [];
+    const undos = [...this.undos];
+    for (const stage of [...new Set(undos.map((entry) => entry.stage))].sort((a, b) => b - a)) {
+      const ofStage = undos.filter((entry) => entry.stage === stage);
+      const peers = [...new Set(ofStage.flatMap((entry) => entry.peer?.name ?? []))];
+      const chains = peers.map((name) => this.undoChain(ofStage.filter((entry) => entry.peer?.name === name)));
+      residue.push(...(await Promise.all(chains)).flat());
+      residue.push(...(await this.undoChain(ofStage.filter((entry) => entry.peer === undefined))));
+    }
+    const touched = new Set(undos.flatMap((entry) => entry.peer?.name ?? []));
+    const compared = await Promise.all([...this.inventories.keys()].map((name) => this.compareInventory(name, touched.has(name))));
+    this.rollback = {
+      ...(failed === undefined ? {} : { failedStep: failed.title }),
+      ...(failed?.peer === undefined ? {} : { failedPeer: failed.peer }),
+      undone: this.undone,
+      inventories: Object.fromEntries(this.counts),
+      residue: [...residue, ...compared.flat()],
+    };
+    return this.rollback;
+  }
+
+  end(phase: RunPhase): void {
+    this.phase = phase;
+    this.publish();
+  }
+
+  private readonly undone: string[] = [];
+  private readonly counts = new Map<string, { readonly before: number; readonly after: number }>();
+
+  private status(): RunStatus {
+    return {
+      kind: this.kind,
+      fabric: this.claimant.fabric,
+      phase: this.phase,
+      steps: this.steps,
+      ...(this.problem === undefined ? {} : { problem: this.problem }),
+      ...(this.rollback === undefined ? {} : { rollback: this.rollback }),
+    };
+  }
+
+  private register(undo: Undo, peer: Place | undefined, step: string): void {
+    const known = this.undos.find((entry) => entry.undo === undo);
+    if (known === undefined) this.undos.push({ undo, stage: this.stage, peer, steps: [step] });
+    else known.steps.push(step);
+  }
+
+  /** Takes the given undos back, latest first, each only once; a failed one does not stop the others. */
+  private async undoChain(undos: readonly RegisteredUndo[]): Promise<Residue[]> {
+    const residue: Residue[] = [];
+    for (const entry of [...undos].reverse()) {
+      this.undos.splice(this.undos.indexOf(entry), 1);
+      const steps = this.steps.filter((step) => entry.steps.includes(step.id));
+      const id = `${entry.steps[0] ?? idOf(entry.undo.title, entry.peer)}/undo`;
+      for (const step of steps) step.state = 'undoing';
+      this.publish();
+      try {
+        await entry.undo.act(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'));
+        for (const step of steps) step.state = 'undone';
+        this.undone.push(`${entry.peer === undefined ? '' : `${entry.peer.name}: `}${entry.undo.title}`);
+      } catch (error) {
+        for (const step of steps) step.state = 'not-undone';
+        residue.push({ peer: entry.peer?.name ?? '', object: entry.undo.title, why: problemOf(error).message });
+      }
+      this.publish();
+    }
+    return residue;
+  }
+
+  private async compareInventory(name: string, touched: boolean): Promise<Residue[]> {
+    const known = this.inventories.get(name);
+    if (known === undefined || !touched) return [];
+    const { peer, before } = known;
+    this.inventories.delete(name);
+    try {
+      const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, 'look');
+      const { value } = await activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) });
+      this.counts.set(name, { before: before.length, after: value.entries.length });
+      return differences(before, value.entries, this.claimant.id).map((difference) => ({ peer: name, ...difference }));
+    } catch (error) {
+      return [{ peer: name, object: 'inventory', why: `could not be compared: ${problemOf(error).message}` }];
+    }
+  }
+
+  private activities(id: string, summary: string, peer: Place | undefined, patience: Patience): Activities {
+    return proxyActivities<Activities>({
+      ...activityOptions(patience, this.deadlines),
+      activityId: id,
+      summary: peer === undefined ? summary : `${peer.name}: ${summary}`,
+      ...(peer?.taskQueue === undefined ? {} : { taskQueue: peer.taskQueue }),
+    });
+  }
+
+  private open(title: string, peer: Place | undefined): Mutable<StepStatus> {
+    const same = this.steps.filter((known) => known.title === title && known.peer === peer?.name).length;
+    const id = same === 0 ? idOf(title, peer) : `${idOf(title, peer)}-${same + 1}`;
+    const step: Mutable<StepStatus> = { id, title, ...(peer === undefined ? {} : { peer: peer.name }), state: 'running', startedAt: Date.now() };
+    this.steps.push(step);
+    this.publish();
+    return step;
+  }
+
+  private close(step: Mutable<StepStatus>, outcome: Partial<StepStatus>): void {
+    Object.assign(step, outcome, { endedAt: Date.now() });
+    this.publish();
+  }
+
+  private publish(): void {
+    setCurrentDetails(statusTable(this.status()));
+  }
+}
+
+/** Only what an activity needs of a peer travels to it. */
+export function addressOf(peer: Place): PeerAddress {
+  const { name, context, kubeconfig, namespace } = peer;
+  return { name, context, namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+}
+
+/** Looks at several peers at once and waits for all answers, so that every problem is told, not only the first. */
+export async function lookAtAll<P extends Place, T>(peers: readonly P[], look: (peer: P) => Promise<T>): Promise<T[]> {
+  const failures: { readonly peer: string; readonly error: unknown }[] = [];
+  const found = await together(
+    peers.map((peer) => async () => {
+      try {
+        return [await look(peer)];
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        failures.push({ peer: peer.name, error });
+        return [];
+      }
+    }),
+  );
+  const [first, ...rest] = failures.map(({ peer, error }) => located(problemOf(error), { name: peer }));
+  if (first === undefined) return found.flat();
+  if (rest.length === 0) throw failures[0]?.error;
+  const lines = [first, ...rest].map((problem) => `${problem.peer ?? ''}: ${problem.message}`);
+  throw failureOf({ ...first, message: `${lines.length} peers cannot be used:\n  ${lines.join('\n  ')}` }, { hint: first.hint }, failures[0]?.error);
+}
+
+function idOf(title: string, peer: { readonly name: string } | undefined): string {
+  return `${peer?.name ?? 'fabric'}/${title.replace(/[^a-z0-9]+/gi, '-')}`;
+}
+
+function located(problem: Problem, peer: { readonly name: string } | undefined): Problem {
+  return problem.peer !== undefined || peer === undefined ? problem : { ...problem, peer: peer.name };
+}
+
+function isChange(value: unknown): value is Change {
+  return typeof value === 'object' && value !== null && 'changed' in value;
+}
+
+function noteOf(value: unknown): { note?: string } {
+  if (!isChange(value)) return {};
+  return { note: value.note ?? (value.changed ? 'changed' : 'unchanged') };
+}

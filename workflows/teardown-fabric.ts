@@ -1,0 +1,92 @@
+// TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
+// back, so what fails is told as residue, and the same request again goes on from there.
+import { isCancellation } from '@temporalio/workflow';
+import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
+import type { Register, RegisteredPeer } from '../src/contract/register';
+import type { TeardownResult } from '../src/contract/results';
+import type { Residue } from '../src/contract/status';
+import { FabricError } from '../src/errors/fabric-error';
+import { teardownRequest } from '../src/model/requests';
+import { takenWith } from '../src/model/withdrawal';
+import { problemOf } from './problem';
+import { membersOf, narrowedBy, recordForGood, runOf } from './recording';
+import { addressOf, asRun, type Run } from './run';
+import { together } from './together';
+
+/** Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force`. */
+export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
+  return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
+    const { fabric } = request;
+    const { register, members } = await membersOf(run, request.peers ?? []);
+    const leaving = [...members.values()].filter(({ name }) => request.peers === undefined || request.peers.includes(name));
+    const staying = [...members.values()].filter((peer) => !leaving.includes(peer));
+    run.touches(leaving.map(({ name }) => name));
+    if (!request.force) refuseWhileShared(register, leaving, staying);
+    const residue = await takeAway(run, leaving, staying);
+    const gone = leaving.map(({ name }) => name).filter((name) => !residue.some((left) => left.peer === name));
+    const ended = gone.length === members.size;
+    if (ended) residue.push(...(await attempt(run, undefined, 'remove fabric authority', (activities) => activities.releaseAuthority({ claimant: run.claimant, scope: 'all' }))));
+    await recordForGood(run, {
+      removePeers: gone,
+      removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
+      ...narrowedBy(register, takenWith(gone)),
+      run: runOf('TeardownFabric', request.reason),
+    });
+    if (residue.length > 0) {
+      const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
+      throw new FabricError({
+        code: 'residue',
+        message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
+        hint: 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
+      });
+    }
+    return { fabric, peers: gone, ended, changed: run.changed };
+  });
+}
+
+function refuseWhileShared(register: Register, leaving: readonly RegisteredPeer[], staying: readonly RegisteredPeer[]): void {
+  const leavers = new Set(leaving.map(({ name }) => name));
+  const stayers = new Set(staying.map(({ name }) => name));
+  const shared = register.connections.filter(({ imports }) => {
+    const peers = [...Object.keys(imports), ...Object.values(imports).flat()];
+    return peers.some((peer) => leavers.has(peer)) && peers.some((peer) => stayers.has(peer));
+  });
+  if (shared.length === 0) return;
+  throw new FabricError({
+    code: 'in_use',
+    message: `${[...leavers].join(', ')} cannot leave: needed by ${shared.map(({ workflowId }) => workflowId).join(', ')}`,
+    hint: 'Disconnect first with `skyfabric disconnect`, or take the peers away from their connections with --force.',
+  });
+}
+
+/** Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. */
+async function takeAway(run: Run, leaving: readonly RegisteredPeer[], staying: readonly RegisteredPeer[]): Promise<Residue[]> {
+  const { claimant } = run;
+  const names = leaving.map(({ name }) => name);
+  const residue: Residue[] = [];
+  /** Peers that stay lose what concerns the leaving ones; the leaving ones lose everything. A peer that failed is left alone. */
+  const everywhere = async (title: string, peers: readonly RegisteredPeer[], act: (activities: Activities, peer: RegisteredPeer, selection: Selection) => Promise<Attempted<Change>>): Promise<void> => {
+    const able = peers.filter(({ name }) => !residue.some((left) => left.peer === name));
+    const found = await together(
+      able.map((peer) => () => attempt(run, peer, title, (activities) => act(activities, peer, names.includes(peer.name) ? {} : { remotes: names }))),
+    );
+    residue.push(...found.flat());
+  };
+  const all = [...leaving, ...staying];
+  await everywhere('withdraw imports', all, (activities, peer, selection) => activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }));
+  await everywhere('withdraw exports', all, (activities, peer, selection) => activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }));
+  await everywhere('remove links', all, (activities, peer, selection) => activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }));
+  await everywhere('remove gateway', leaving, (activities, peer) => activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }));
+  return residue;
+}
+
+/** A step whose failure is residue and stops nobody else. */
+async function attempt(run: Run, peer: RegisteredPeer | undefined, title: string, act: (activities: Activities) => Promise<Attempted<Change>>): Promise<Residue[]> {
+  try {
+    await run.step({ title, peer }, act);
+    return [];
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return [{ peer: peer?.name ?? '', object: title, why: problemOf(error).message }];
+  }
+}

@@ -1,0 +1,57 @@
+// TeardownLink: two peers are no longer linked, and nothing is left that would need it.
+import type { LinkResult } from '../src/contract/results';
+import { isClaimOf } from '../src/contract/workflow-ids';
+import { FabricError } from '../src/errors/fabric-error';
+import { unlinkRequest } from '../src/model/requests';
+import { linkOf } from '../src/model/topology';
+import { takenBetween } from '../src/model/withdrawal';
+import { membersOf, narrowedBy, record, runOf } from './recording';
+import { addressOf, asRun, type Run } from './run';
+import { together } from './together';
+import { connectionsOf, observe, restoring, withdraw, type Holding } from './withdrawing';
+
+/** Input: `UnlinkRequest`. Refused (`in_use`) while a connection needs the link, unless `force`. */
+export async function TeardownLink(input: unknown): Promise<LinkResult> {
+  return asRun('TeardownLink', 'link', unlinkRequest, input, async (run, request) => {
+    const { fabric, peers, force } = request;
+    run.touches(peers);
+    const link = linkOf(...peers);
+    const { register, members } = await membersOf(run, peers);
+    const holdings = await observe(run, peers.flatMap((name) => members.get(name) ?? []), { remotes: [...peers] });
+    const users = usersOf(holdings);
+    if (users.length > 0 && !force) {
+      throw new FabricError({
+        code: 'in_use',
+        message: `the link between ${link.a} and ${link.b} carries ${users.length === 1 ? 'a connection' : `${users.length} connections`}: ${users.join(', ')}`,
+        hint: 'Disconnect them with `skyfabric disconnect`, or take the link away from them with --force.',
+      });
+    }
+    const connections = connectionsOf(holdings);
+    const taken = takenBetween(peers, peers);
+    await withdraw(run, holdings, connections, taken);
+    run.beginStage();
+    await removePeers(run, holdings);
+    const { changed } = run;
+    run.beginStage();
+    if (changed) await record(run, register, { ...narrowedBy(register, taken), removeLinks: [link], run: runOf('TeardownLink', request.reason) });
+    return { fabric, link, changed };
+  });
+}
+
+/** Workflow ids of the connections that claim the link. */
+function usersOf(holdings: readonly Holding[]): string[] {
+  return [...new Set(holdings.flatMap(({ claims }) => claims.flatMap(({ claim, by }) => (isClaimOf('connection', claim) ? [by] : []))))].sort();
+}
+
+/** Removes both `Peer` resources, whoever claimed them. */
+async function removePeers(run: Run, holdings: readonly Holding[]): Promise<void> {
+  const { claimant } = run;
+  const names = holdings.map(({ place }) => place.name);
+  await together(
+    holdings.map((holding) => () => {
+      const remotes = names.filter((name) => name !== holding.place.name);
+      const options = { title: 'remove link', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
+      return run.step(options, (activities) => activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes } }));
+    }),
+  );
+}

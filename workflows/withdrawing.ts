@@ -1,0 +1,126 @@
+// Taking connections away again, as DisconnectService, TeardownLink and TeardownFabric need it. The clusters' own claims
+// say what there is, not the register; and what stands is recorded first, so that it can be put back.
+import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/activities';
+import { distinctLinks, linkOf, type Link } from '../src/model/topology';
+import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
+import { addressOf, lookAtAll, type Place, type Run, type Undo } from './run';
+import { together } from './together';
+
+/** What connections and links a peer holds, as its cluster says. */
+export interface Holding {
+  readonly place: Place;
+  readonly claims: readonly ObservedClaim[];
+  readonly objects: readonly RecordedObject[];
+}
+
+/** A connection as the clusters' claims tell it. */
+export interface ObservedConnection {
+  readonly id: string;
+  /** Workflow id of the claimant. */
+  readonly by: string;
+  readonly service: { readonly namespace: string; readonly name: string };
+  readonly imports: Imports;
+}
+
+/** Looks at what the peers hold, and records it. */
+export async function observe(run: Run, places: readonly Place[], selection: Selection): Promise<Holding[]> {
+  const { fabric } = run.claimant;
+  return lookAtAll(places, async (place) => {
+    const [seen] = await together([
+      () => run.step({ title: 'observe connections', peer: place, patience: 'look' }, (activities) => activities.observeClaims({ fabric, peer: addressOf(place), selection })),
+      () => run.recordInventory(place),
+    ]);
+    return { place, ...seen };
+  });
+}
+
+/** The connections that hold imports or exports on the given peers. */
+export function connectionsOf(holdings: readonly Holding[]): ObservedConnection[] {
+  const found = new Map<string, { id: string; by: string; service: ObservedConnection['service']; imports: Record<string, string[]> }>();
+  for (const { place, claims } of holdings) {
+    for (const { kind, claim, by, namespace, name, remotes } of claims) {
+      if (kind === 'Peer') continue;
+      const connection = found.get(claim) ?? { id: claim, by, service: { namespace, name }, imports: {} };
+      found.set(claim, connection);
+      for (const remote of remotes) {
+        const [importer, source] = kind === 'Import' ? [place.name, remote] : [remote, place.name];
+        const sources = (connection.imports[importer] ??= []);
+        if (!sources.includes(source)) sources.push(source);
+      }
+    }
+  }
+  return [...found.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/**
+ * Takes pairs of peers out of connections: first the sources of imports, then exports, then the links that no pair of
+ * the connection needs any more. ClusterLink fails a share of connections if a source outlives its Peer.
+ * Returns the links that are gone by it.
+ */
+export async function withdraw(run: Run, holdings: readonly Holding[], connections: readonly ObservedConnection[], taken: Taken): Promise<Link[]> {
+  const { claimant } = run;
+  run.beginStage();
+  await together(
+    losses(holdings, 'Import', connections, taken).map(({ holding, selection }) => () => {
+      const options = { title: 'withdraw imports', peer: holding.place, undo: restoring(run, holding, IMPORT_KINDS) };
+      return run.step(options, (activities) => activities.releaseImports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }));
+    }),
+  );
+  run.beginStage();
+  await together(
+    losses(holdings, 'Export', connections, taken).map(({ holding, selection }) => () => {
+      const options = { title: 'withdraw exports', peer: holding.place, undo: restoring(run, holding, EXPORT_KINDS) };
+      return run.step(options, (activities) => activities.releaseExports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }));
+    }),
+  );
+  run.beginStage();
+  const released = await together(
+    holdings.flatMap((holding) =>
+      connections.flatMap((connection) => {
+        const remotes = unneededPeerings(holding, connection, taken);
+        if (remotes.length === 0) return [];
+        const options = { title: 'release links', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
+        const input = { claimant, peer: addressOf(holding.place), scope: 'claim' as const, selection: { claims: [connection.id], remotes } };
+        return async () => {
+          const { gone } = await run.step(options, (activities) => activities.releasePeerings(input));
+          return gone.map((remote) => linkOf(holding.place.name, remote));
+        };
+      }),
+    ),
+  );
+  return distinctLinks(released.flat());
+}
+
+const IMPORT_KINDS = ['Import', 'AccessPolicy', 'PrivilegedAccessPolicy'];
+const EXPORT_KINDS = ['Export', 'AccessPolicy', 'PrivilegedAccessPolicy'];
+
+/** Puts the recorded objects of the given kinds back. */
+export function restoring(run: Run, holding: Holding, kinds: readonly string[]): Undo {
+  const { claimant } = run;
+  const objects = holding.objects.filter((object) => kinds.includes(object.kind));
+  return { title: `restore ${kinds[0]?.toLowerCase() ?? ''}s`, act: (activities) => activities.restoreObjects({ claimant, peer: addressOf(holding.place), objects }) };
+}
+
+/** Which remotes each peer's imports or exports lose, over all the connections. */
+function losses(
+  holdings: readonly Holding[],
+  kind: 'Import' | 'Export',
+  connections: readonly ObservedConnection[],
+  taken: Taken,
+): { readonly holding: Holding; readonly selection: Selection }[] {
+  return holdings.flatMap((holding) => {
+    const { name } = holding.place;
+    const claims = holding.claims.filter((seen) => seen.kind === kind && connections.some(({ id }) => id === seen.claim));
+    const remotes = claims.flatMap((seen) => seen.remotes).filter((remote) => (kind === 'Import' ? taken(name, remote) : taken(remote, name)));
+    if (remotes.length === 0) return [];
+    return [{ holding, selection: { claims: [...new Set(claims.map(({ claim }) => claim))], remotes: [...new Set(remotes)].sort() } }];
+  });
+}
+
+/** The remotes of a peer that a connection claims and needs no more. */
+function unneededPeerings(holding: Holding, connection: ObservedConnection, taken: Taken): string[] {
+  const { name } = holding.place;
+  const claimed = holding.claims.flatMap((seen) => (seen.kind === 'Peer' && seen.claim === connection.id ? seen.remotes : []));
+  const remaining = remainingImports(connection.imports, taken);
+  return claimed.filter((remote) => !needsLink(remaining, name, remote)).sort();
+}
