@@ -31,7 +31,12 @@ export default tseslint.config(
       '@typescript-eslint/no-floating-promises': 'error',
     },
   },
-  { files: ['workflows/index.ts'], rules: { 'no-restricted-syntax': ['error', { selector: 'ExportAllDeclaration', message: 'Temporal finds workflows by name: name each one.' }] } },
+  {
+    files: ['workflows/index.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', { selector: 'ExportAllDeclaration', message: 'Temporal finds workflows by name: name each one.' }],
+    },
+  },
   {
     files: ['test/**/*.ts'],
     rules: {

@@ -42,16 +42,28 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
       }),
     );
     const members = joined.flat();
-    if (members.length === 0) throw new FabricError({ code: 'unready', message: `no peer could join: ${failed.map(({ peer, problem }) => `${peer}: ${problem.message}`).join('; ')}` });
+    if (members.length === 0)
+      throw new FabricError({
+        code: 'unready',
+        message: `no peer could join: ${failed.map(({ peer, problem }) => `${peer}: ${problem.message}`).join('; ')}`,
+      });
     run.beginStage();
     const names = new Set(members.map(({ peer }) => peer.name));
-    const links = linksOf(request.links, request.peers.map((peer) => peer.name)).filter(({ a, b }) => names.has(a) && names.has(b));
+    const links = linksOf(
+      request.links,
+      request.peers.map((peer) => peer.name),
+    ).filter(({ a, b }) => names.has(a) && names.has(b));
     const places = members.map(({ peer, result }) => ({ place: peer, endpoint: result.endpoint }));
     await linkPeers(run, places, remotesOf(links), request.clusterlink.probeGateways);
     const { changed } = run;
     run.beginStage();
     await record(run, register, {
-      putPeers: members.map(({ peer, result }): RegisteredPeer => ({ ...peer, endpoint: result.endpoint, clusterUid: clusterUids.get(peer.name) ?? '', clusterlink: request.clusterlink })),
+      putPeers: members.map(({ peer, result }): RegisteredPeer => ({
+        ...peer,
+        endpoint: result.endpoint,
+        clusterUid: clusterUids.get(peer.name) ?? '',
+        clusterlink: request.clusterlink,
+      })),
       putLinks: links,
       run: runOf('BootstrapFabric', request.reason),
     });
@@ -76,24 +88,35 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<{ register:
     () =>
       lookAtAll(request.peers, async (peer) => {
         const [seen] = await together([
-          () => run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink: request.clusterlink })),
+          () =>
+            run.step({ title: 'preflight', peer, patience: 'look' }, (activities) =>
+              activities.preflight({ fabric, peer, clusterlink: request.clusterlink }),
+            ),
           () => run.recordInventory(peer),
         ]);
         return { peer, ...seen };
       }),
   ]);
   const register = known.register ?? emptyRegister(fabric);
-  const problems = looks.flatMap(({ peer, findings }) => findings.filter((finding) => !finding.ok).map((finding) => told(peer.name, finding)));
+  const problems = looks.flatMap(({ peer, findings }) =>
+    findings.filter((finding) => !finding.ok).map((finding) => told(peer.name, finding)),
+  );
   const seen = new Map(register.peers.map((peer) => [peer.clusterUid, peer.name]));
   for (const { peer, clusterUid } of looks) {
     const other = seen.get(clusterUid);
-    if (other !== undefined && other !== peer.name) problems.push(`${peer.name}: is the same cluster as peer ${other} (kube-system has the uid ${clusterUid})`);
+    if (other !== undefined && other !== peer.name)
+      problems.push(`${peer.name}: is the same cluster as peer ${other} (kube-system has the uid ${clusterUid})`);
     seen.set(clusterUid, peer.name);
     const registered = register.peers.find((candidate) => candidate.name === peer.name);
-    if (registered !== undefined && registered.clusterUid !== clusterUid) problems.push(`${peer.name}: is another cluster than the peer of that name in fabric ${fabric}`);
+    if (registered !== undefined && registered.clusterUid !== clusterUid)
+      problems.push(`${peer.name}: is another cluster than the peer of that name in fabric ${fabric}`);
   }
   if (problems.length > 0) {
-    throw new FabricError({ code: 'conflict', message: `nothing was touched, because:\n  ${problems.join('\n  ')}`, hint: 'Mend what is listed, look again with `skyfabric check`, and run it again.' });
+    throw new FabricError({
+      code: 'conflict',
+      message: `nothing was touched, because:\n  ${problems.join('\n  ')}`,
+      hint: 'Mend what is listed, look again with `skyfabric check`, and run it again.',
+    });
   }
   return { register, clusterUids: new Map(looks.map(({ peer, clusterUid }) => [peer.name, clusterUid])) };
 }
@@ -103,13 +126,19 @@ function told(peer: string, finding: CheckFinding): string {
 }
 
 /** The binary, when it is wanted, and the fabric's authority: both on the fabric's own task queue. */
-async function prepareWorker(run: Run, request: BootstrapRequest): Promise<{ certificatePem: string; fingerprint: string; notAfter: string; created: boolean }> {
+async function prepareWorker(
+  run: Run,
+  request: BootstrapRequest,
+): Promise<{ certificatePem: string; fingerprint: string; notAfter: string; created: boolean }> {
   const { claimant } = run;
   const { binary, certificates } = request;
   const undo: Undo = { title: 'release fabric authority', act: (activities) => activities.releaseAuthority({ claimant, scope: 'run' }) };
   const [authority] = await together([
     () => run.step({ title: 'ensure fabric authority', undo }, (activities) => activities.ensureAuthority({ claimant, certificates })),
-    async () => (binary === undefined ? undefined : run.step({ title: 'install binary' }, (activities) => activities.installBinary({ options: binary }))),
+    async () =>
+      binary === undefined
+        ? undefined
+        : run.step({ title: 'install binary' }, (activities) => activities.installBinary({ options: binary })),
   ]);
   return authority;
 }
@@ -126,9 +155,15 @@ async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authori
   const signed =
     requestPem === undefined
       ? {}
-      : await run.step({ title: 'sign certificate', peer: addressOf(peer) }, (activities) => activities.signPeerCertificate({ fabric, peer: peer.name, requestPem, certificates }));
-  const deployed = await run.step({ title: 'deploy gateway', peer, undo }, (activities) => activities.deployGateway({ ...input, ...signed }));
-  const { endpoint } = await run.step({ title: 'await gateway', peer, undo }, (activities) => activities.awaitGateway({ fabric, peer, clusterlink }));
+      : await run.step({ title: 'sign certificate', peer: addressOf(peer) }, (activities) =>
+          activities.signPeerCertificate({ fabric, peer: peer.name, requestPem, certificates }),
+        );
+  const deployed = await run.step({ title: 'deploy gateway', peer, undo }, (activities) =>
+    activities.deployGateway({ ...input, ...signed }),
+  );
+  const { endpoint } = await run.step({ title: 'await gateway', peer, undo }, (activities) =>
+    activities.awaitGateway({ fabric, peer, clusterlink }),
+  );
   return { peer: peer.name, endpoint, certificate: deployed.certificate, changed: prepared.changed || deployed.changed };
 }
 
@@ -136,6 +171,8 @@ async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authori
 async function settle(run: Run, members: readonly Joined[]): Promise<void> {
   const { claimant } = run;
   await Promise.allSettled(
-    members.map(({ peer }) => run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer }))),
+    members.map(({ peer }) =>
+      run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer })),
+    ),
   );
 }

@@ -14,7 +14,12 @@ export async function CheckClusters(input: unknown): Promise<CheckResult> {
     const looks = await together(
       request.peers.map((peer) => async () => {
         try {
-          return { peer: peer.name, ...(await run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink }))) };
+          return {
+            peer: peer.name,
+            ...(await run.step({ title: 'preflight', peer, patience: 'look' }, (activities) =>
+              activities.preflight({ fabric, peer, clusterlink }),
+            )),
+          };
         } catch (error) {
           if (isCancellation(error)) throw error;
           const { message, hint } = problemOf(error);
@@ -25,7 +30,17 @@ export async function CheckClusters(input: unknown): Promise<CheckResult> {
     );
     const peers = looks.map(({ peer, clusterUid, findings }) => {
       const twin = looks.find((other) => other.peer !== peer && clusterUid !== undefined && other.clusterUid === clusterUid);
-      const same: CheckFinding[] = twin === undefined ? [] : [{ check: 'distinct', ok: false, message: `is the same cluster as ${twin.peer}`, hint: 'Give each peer a cluster of its own.' }];
+      const same: CheckFinding[] =
+        twin === undefined
+          ? []
+          : [
+              {
+                check: 'distinct',
+                ok: false,
+                message: `is the same cluster as ${twin.peer}`,
+                hint: 'Give each peer a cluster of its own.',
+              },
+            ];
       return { peer, findings: [...findings, ...same] };
     });
     return { ok: peers.every(({ findings }) => findings.every(({ ok }) => ok)), peers };

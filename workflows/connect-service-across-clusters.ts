@@ -17,10 +17,17 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
     run.touches([...from, ...to], service);
     const { register, members } = await membersOf(run, [...from, ...to]);
     const placement = placementOf(from, to);
-    const peers = Object.keys(placement.peerings).sort().flatMap((name) => members.get(name) ?? []);
+    const peers = Object.keys(placement.peerings)
+      .sort()
+      .flatMap((name) => members.get(name) ?? []);
     const linkable = await findGateways(run, peers);
     run.beginStage();
-    await linkPeers(run, linkable, new Map(Object.entries(placement.peerings)), peers.every((peer) => peer.clusterlink.probeGateways));
+    await linkPeers(
+      run,
+      linkable,
+      new Map(Object.entries(placement.peerings)),
+      peers.every((peer) => peer.clusterlink.probeGateways),
+    );
     run.beginStage();
     const undo = withdrawalsOf(run, service, peers);
     await exportService(run, request, placement, peers, undo);
@@ -57,7 +64,11 @@ interface Withdrawals {
   readonly exports: Undo;
 }
 
-function withdrawalsOf(run: Run, service: ConnectRequest['service'], peers: readonly RegisteredPeer[]): (peer: RegisteredPeer) => Withdrawals {
+function withdrawalsOf(
+  run: Run,
+  service: ConnectRequest['service'],
+  peers: readonly RegisteredPeer[],
+): (peer: RegisteredPeer) => Withdrawals {
   const { claimant } = run;
   const byPeer = new Map(
     peers.map((place): [string, Withdrawals] => {
@@ -74,7 +85,13 @@ function withdrawalsOf(run: Run, service: ConnectRequest['service'], peers: read
   return (peer) => byPeer.get(peer.name) as Withdrawals;
 }
 
-async function exportService(run: Run, request: ConnectRequest, placement: Placement, peers: readonly RegisteredPeer[], undo: (peer: RegisteredPeer) => Withdrawals): Promise<void> {
+async function exportService(
+  run: Run,
+  request: ConnectRequest,
+  placement: Placement,
+  peers: readonly RegisteredPeer[],
+  undo: (peer: RegisteredPeer) => Withdrawals,
+): Promise<void> {
   const { claimant } = run;
   const { service, adopt } = request;
   await together(
@@ -82,12 +99,19 @@ async function exportService(run: Run, request: ConnectRequest, placement: Place
       const importers = placement.exports[place.name];
       if (importers === undefined) return [];
       const options = { title: 'export service', peer: place, undo: undo(place).exports };
-      return () => run.step(options, (activities) => activities.ensureExport({ claimant, peer: addressOf(place), service, importers, adopt }));
+      return () =>
+        run.step(options, (activities) => activities.ensureExport({ claimant, peer: addressOf(place), service, importers, adopt }));
     }),
   );
 }
 
-async function importService(run: Run, request: ConnectRequest, placement: Placement, peers: readonly RegisteredPeer[], undo: (peer: RegisteredPeer) => Withdrawals): Promise<void> {
+async function importService(
+  run: Run,
+  request: ConnectRequest,
+  placement: Placement,
+  peers: readonly RegisteredPeer[],
+  undo: (peer: RegisteredPeer) => Withdrawals,
+): Promise<void> {
   const { claimant } = run;
   const { service, adopt, loadBalancing, merge } = request;
   await together(
@@ -95,13 +119,22 @@ async function importService(run: Run, request: ConnectRequest, placement: Place
       const sources = placement.imports[place.name];
       if (sources === undefined) return [];
       const options = { title: 'import service', peer: place, undo: undo(place).imports };
-      return () => run.step(options, (activities) => activities.ensureImport({ claimant, peer: addressOf(place), service, sources, loadBalancing, merge, adopt }));
+      return () =>
+        run.step(options, (activities) =>
+          activities.ensureImport({ claimant, peer: addressOf(place), service, sources, loadBalancing, merge, adopt }),
+        );
     }),
   );
 }
 
 /** Both sides decide: the importing peer lets its clients out, the exporting peer lets them in. */
-async function admit(run: Run, request: ConnectRequest, placement: Placement, peers: readonly RegisteredPeer[], undo: (peer: RegisteredPeer) => Withdrawals): Promise<void> {
+async function admit(
+  run: Run,
+  request: ConnectRequest,
+  placement: Placement,
+  peers: readonly RegisteredPeer[],
+  undo: (peer: RegisteredPeer) => Withdrawals,
+): Promise<void> {
   const { claimant } = run;
   const { service, access, adopt } = request;
   await together(
@@ -109,7 +142,9 @@ async function admit(run: Run, request: ConnectRequest, placement: Placement, pe
       const sources = placement.imports[place.name] ?? [];
       const importers = placement.exports[place.name] ?? [];
       const options = { title: 'apply access policies', peer: place, undo: sources.length > 0 ? undo(place).imports : undo(place).exports };
-      return run.step(options, (activities) => activities.ensureAccess({ claimant, peer: addressOf(place), service, sources, importers, access, adopt }));
+      return run.step(options, (activities) =>
+        activities.ensureAccess({ claimant, peer: addressOf(place), service, sources, importers, access, adopt }),
+      );
     }),
   );
 }
@@ -123,5 +158,7 @@ async function verifyImport(
   const { service, access, verify, sources } = connection;
   const peer = addressOf(place);
   const undo: Undo = { title: 'remove probe', act: (activities) => activities.removeProbe({ claimant, peer, service, access }) };
-  return run.step({ title: 'verify connection', peer: place, patience: 'verify', undo }, (activities) => activities.verifyConnection({ claimant, peer, service, access, verify, sources }));
+  return run.step({ title: 'verify connection', peer: place, patience: 'verify', undo }, (activities) =>
+    activities.verifyConnection({ claimant, peer, service, access, verify, sources }),
+  );
 }

@@ -14,12 +14,20 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
     const { register, members } = await membersOf(run, [...(from ?? []), ...(to ?? [])]);
     const peers = peersOf(register, service, [...(from ?? []), ...(to ?? [])]);
     run.touches(peers, service);
-    const holdings = await observe(run, peers.flatMap((name) => members.get(name) ?? []), { service });
+    const holdings = await observe(
+      run,
+      peers.flatMap((name) => members.get(name) ?? []),
+      { service },
+    );
     const connections = connectionsOf(holdings);
     const taken = takenBetween(from, to);
     const removeLinks = await withdraw(run, holdings, connections, taken);
     const { changed } = run;
-    const narrowed = narrowedBy(register, taken, connections.map(({ id }) => id));
+    const narrowed = narrowedBy(
+      register,
+      taken,
+      connections.map(({ id }) => id),
+    );
     run.beginStage();
     if (changed) await record(run, register, { ...narrowed, removeLinks, run: runOf('DisconnectService', request.reason) });
     return { fabric, service, changed, ended: narrowed.removeConnections, narrowed: narrowed.putConnections.map(({ id }) => id) };
@@ -28,6 +36,8 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
 
 /** The peers that the register knows to hold something of the service, and those that the request names. */
 function peersOf(register: Register, service: { readonly name: string; readonly namespace: string }, named: readonly string[]): string[] {
-  const known = register.connections.filter((connection) => connection.service.name === service.name && connection.service.namespace === service.namespace);
+  const known = register.connections.filter(
+    (connection) => connection.service.name === service.name && connection.service.namespace === service.namespace,
+  );
   return [...new Set([...named, ...known.flatMap(({ imports }) => [...Object.keys(imports), ...Object.values(imports).flat()])])].sort();
 }

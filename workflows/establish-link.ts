@@ -16,8 +16,16 @@ export async function EstablishLink(input: unknown): Promise<LinkResult> {
     const peers = request.peers.flatMap((name) => members.get(name) ?? []);
     const linkable = await findGateways(run, peers);
     run.beginStage();
-    const remotes = new Map([[one, [other]], [other, [one]]]);
-    await linkPeers(run, linkable, remotes, peers.every((peer) => peer.clusterlink.probeGateways));
+    const remotes = new Map([
+      [one, [other]],
+      [other, [one]],
+    ]);
+    await linkPeers(
+      run,
+      linkable,
+      remotes,
+      peers.every((peer) => peer.clusterlink.probeGateways),
+    );
     const { changed } = run;
     const link = linkOf(one, other);
     run.beginStage();

@@ -10,7 +10,8 @@ export async function findGateways(run: Run, peers: readonly RegisteredPeer[]): 
   return lookAtAll(peers, async (member) => {
     const { endpoint: _endpoint, clusterUid: _clusterUid, clusterlink, ...peer } = member;
     const [{ endpoint }] = await together([
-      () => run.step({ title: 'find gateway', peer, patience: 'look' }, (activities) => activities.awaitGateway({ fabric, peer, clusterlink })),
+      () =>
+        run.step({ title: 'find gateway', peer, patience: 'look' }, (activities) => activities.awaitGateway({ fabric, peer, clusterlink })),
       () => run.recordInventory(peer),
     ]);
     return { place: peer, endpoint };

@@ -14,23 +14,39 @@ export interface Linkable {
  * @param remotes peer → the peers it is to be linked to
  * @param probe whether a gateway must answer TLS to the worker first
  */
-export async function linkPeers(run: Run, peers: readonly Linkable[], remotes: ReadonlyMap<string, readonly string[]>, probe: boolean): Promise<void> {
+export async function linkPeers(
+  run: Run,
+  peers: readonly Linkable[],
+  remotes: ReadonlyMap<string, readonly string[]>,
+  probe: boolean,
+): Promise<void> {
   const { claimant } = run;
   const linked = peers.flatMap(({ place }) => {
     const names = remotes.get(place.name) ?? [];
-    const others = peers.filter((other) => names.includes(other.place.name)).map((other) => ({ name: other.place.name, endpoint: other.endpoint }));
+    const others = peers
+      .filter((other) => names.includes(other.place.name))
+      .map((other) => ({ name: other.place.name, endpoint: other.endpoint }));
     return others.length === 0 ? [] : [{ place, others, names }];
   });
   await together(
     linked.map(({ place, others, names }) => () => {
       const peer = addressOf(place);
-      const undo: Undo = { title: 'remove links', act: (activities) => activities.releasePeerings({ claimant, peer, scope: 'run', selection: { remotes: names } }) };
-      return run.step({ title: 'create links', peer: place, undo }, (activities) => activities.ensurePeerings({ claimant, peer, remotes: others, probe }));
+      const undo: Undo = {
+        title: 'remove links',
+        act: (activities) => activities.releasePeerings({ claimant, peer, scope: 'run', selection: { remotes: names } }),
+      };
+      return run.step({ title: 'create links', peer: place, undo }, (activities) =>
+        activities.ensurePeerings({ claimant, peer, remotes: others, probe }),
+      );
     }),
   );
   await together(
-    linked.map(({ place, others }) => () =>
-      run.step({ title: 'await links', peer: place }, (activities) => activities.awaitPeerings({ fabric: claimant.fabric, peer: addressOf(place), remotes: others })),
+    linked.map(
+      ({ place, others }) =>
+        () =>
+          run.step({ title: 'await links', peer: place }, (activities) =>
+            activities.awaitPeerings({ fabric: claimant.fabric, peer: addressOf(place), remotes: others }),
+          ),
     ),
   );
 }

@@ -1,6 +1,7 @@
 // From whatever a step failed with to the Problem that is shown and returned.
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import type { Problem } from '../src/contract/status';
+import { isRecord } from '../src/model/problems';
 import { ERROR_CODES, FabricError, type ErrorCode } from '../src/errors/fabric-error';
 
 /** Reads a failure: its code, message and hint, and where it happened. */
@@ -45,7 +46,10 @@ export function failureOf(problem: Problem, details: unknown, cause: unknown): A
   });
 }
 
-function fields(code: ErrorCode, from: { readonly message: string; readonly hint?: unknown; readonly peer?: unknown; readonly object?: unknown }): Problem {
+function fields(
+  code: ErrorCode,
+  from: { readonly message: string; readonly hint?: unknown; readonly peer?: unknown; readonly object?: unknown },
+): Problem {
   return {
     code,
     message: from.message,
@@ -53,8 +57,4 @@ function fields(code: ErrorCode, from: { readonly message: string; readonly hint
     ...(typeof from.peer === 'string' ? { peer: from.peer } : {}),
     ...(typeof from.object === 'string' ? { object: from.object } : {}),
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

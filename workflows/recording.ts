@@ -6,7 +6,10 @@ import { remainingImports, type Taken } from '../src/model/withdrawal';
 import type { Run, Undo } from './run';
 
 /** The register of a fabric that must be there, with the named peers found in it. @throws not_found that names every unknown peer */
-export async function membersOf(run: Run, names: readonly string[]): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer> }> {
+export async function membersOf(
+  run: Run,
+  names: readonly string[],
+): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer> }> {
   const { fabric } = run.claimant;
   const { register } = await run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric }));
   if (register === undefined) {
@@ -27,7 +30,10 @@ export async function membersOf(run: Run, names: readonly string[]): Promise<{ r
 /** Tells the fabric's register; taken back when the run is undone after all. */
 export async function record(run: Run, register: Register, change: RegisterChange): Promise<void> {
   const { fabric } = run.claimant;
-  const undo: Undo = { title: 'take back the register entry', act: (activities) => activities.recordChange({ fabric, change: inverseOf(register, change) }) };
+  const undo: Undo = {
+    title: 'take back the register entry',
+    act: (activities) => activities.recordChange({ fabric, change: inverseOf(register, change) }),
+  };
   await run.step({ title: 'record in register', undo }, (activities) => activities.recordChange({ fabric, change }));
 }
 
@@ -38,14 +44,20 @@ export async function recordForGood(run: Run, change: RegisterChange): Promise<v
 }
 
 /** How the register's connections change when pairs are taken from those with the given ids (from all, when none are given). */
-export function narrowedBy(register: Register, taken: Taken, ids?: readonly string[]): { removeConnections: string[]; putConnections: RegisteredConnection[] } {
+export function narrowedBy(
+  register: Register,
+  taken: Taken,
+  ids?: readonly string[],
+): { removeConnections: string[]; putConnections: RegisteredConnection[] } {
   const after = register.connections
     .filter(({ id }) => ids === undefined || ids.includes(id))
     .map((connection) => ({ before: connection, connection: { ...connection, imports: remainingImports(connection.imports, taken) } }));
   const isOver = ({ connection }: (typeof after)[number]): boolean => Object.keys(connection.imports).length === 0;
   return {
     removeConnections: after.filter(isOver).map(({ connection }) => connection.id),
-    putConnections: after.filter((entry) => !isOver(entry) && pairCount(entry.before) !== pairCount(entry.connection)).map(({ connection }) => connection),
+    putConnections: after
+      .filter((entry) => !isOver(entry) && pairCount(entry.before) !== pairCount(entry.connection))
+      .map(({ connection }) => connection),
   };
 }
 

@@ -155,19 +155,26 @@ export class Run {
   /** Records what stands on a peer before the run changes anything there: the first half of the rollback's proof. */
   async recordInventory(peer: Place): Promise<void> {
     const { fabric } = this.claimant;
-    const { entries } = await this.step({ title: 'record inventory', peer, patience: 'look' }, (activities) => activities.takeInventory({ fabric, peer: addressOf(peer) }));
+    const { entries } = await this.step({ title: 'record inventory', peer, patience: 'look' }, (activities) =>
+      activities.takeInventory({ fabric, peer: addressOf(peer) }),
+    );
     this.inventories.set(peer.name, { peer, before: entries });
   }
 
   /** Undoes what was done on one peer, while the others go on; what could not be undone is returned. */
   async rollBackPeer(name: string): Promise<readonly Residue[]> {
     const undos = this.undos.filter((entry) => entry.peer?.name === name);
-    return CancellationScope.nonCancellable(async () => [...(await this.undoChain(undos)), ...(await this.compareInventory(name, undos.length > 0))]);
+    return CancellationScope.nonCancellable(async () => [
+      ...(await this.undoChain(undos)),
+      ...(await this.compareInventory(name, undos.length > 0)),
+    ]);
   }
 
   /** Undoes the whole run, latest stage first. Never throws: what could not be undone is in the residue. */
   async rollBack(problem: Problem): Promise<Rollback> {
-    const failed = this.steps.find((step) => step.state === 'failed' && step.lastError?.code !== 'cancelled') ?? this.steps.find((step) => step.state === 'failed');
+    const failed =
+      this.steps.find((step) => step.state === 'failed' && step.lastError?.code !== 'cancelled') ??
+      this.steps.find((step) => step.state === 'failed');
     this.phase = 'undoing';
     this.problem = located(problem, failed?.peer === undefined ? undefined : { name: failed.peer });
     this.publish();
@@ -266,7 +273,13 @@ export class Run {
   private open(title: string, peer: Place | undefined): Mutable<StepStatus> {
     const same = this.steps.filter((known) => known.title === title && known.peer === peer?.name).length;
     const id = same === 0 ? idOf(title, peer) : `${idOf(title, peer)}-${same + 1}`;
-    const step: Mutable<StepStatus> = { id, title, ...(peer === undefined ? {} : { peer: peer.name }), state: 'running', startedAt: Date.now() };
+    const step: Mutable<StepStatus> = {
+      id,
+      title,
+      ...(peer === undefined ? {} : { peer: peer.name }),
+      state: 'running',
+      startedAt: Date.now(),
+    };
     this.steps.push(step);
     this.publish();
     return step;
@@ -306,7 +319,11 @@ export async function lookAtAll<P extends Place, T>(peers: readonly P[], look: (
   if (first === undefined) return found.flat();
   if (rest.length === 0) throw failures[0]?.error;
   const lines = [first, ...rest].map((problem) => `${problem.peer ?? ''}: ${problem.message}`);
-  throw failureOf({ ...first, message: `${lines.length} peers cannot be used:\n  ${lines.join('\n  ')}` }, { hint: first.hint }, failures[0]?.error);
+  throw failureOf(
+    { ...first, message: `${lines.length} peers cannot be used:\n  ${lines.join('\n  ')}` },
+    { hint: first.hint },
+    failures[0]?.error,
+  );
 }
 
 function idOf(title: string, peer: { readonly name: string } | undefined): string {

@@ -31,5 +31,8 @@ export function statusTable(status: RunStatus): string {
 }
 
 function cell(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(/([|\\`<>*_[\]])/g, '\\$1').slice(0, 300);
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/([|\\`<>*_[\]])/g, '\\$1')
+    .slice(0, 300);
 }

@@ -25,7 +25,12 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     const residue = await takeAway(run, leaving, staying);
     const gone = leaving.map(({ name }) => name).filter((name) => !residue.some((left) => left.peer === name));
     const ended = gone.length === members.size;
-    if (ended) residue.push(...(await attempt(run, undefined, 'remove fabric authority', (activities) => activities.releaseAuthority({ claimant: run.claimant, scope: 'all' }))));
+    if (ended)
+      residue.push(
+        ...(await attempt(run, undefined, 'remove fabric authority', (activities) =>
+          activities.releaseAuthority({ claimant: run.claimant, scope: 'all' }),
+        )),
+      );
     await recordForGood(run, {
       removePeers: gone,
       removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
@@ -65,23 +70,43 @@ async function takeAway(run: Run, leaving: readonly RegisteredPeer[], staying: r
   const names = leaving.map(({ name }) => name);
   const residue: Residue[] = [];
   /** Peers that stay lose what concerns the leaving ones; the leaving ones lose everything. A peer that failed is left alone. */
-  const everywhere = async (title: string, peers: readonly RegisteredPeer[], act: (activities: Activities, peer: RegisteredPeer, selection: Selection) => Promise<Attempted<Change>>): Promise<void> => {
+  const everywhere = async (
+    title: string,
+    peers: readonly RegisteredPeer[],
+    act: (activities: Activities, peer: RegisteredPeer, selection: Selection) => Promise<Attempted<Change>>,
+  ): Promise<void> => {
     const able = peers.filter(({ name }) => !residue.some((left) => left.peer === name));
     const found = await together(
-      able.map((peer) => () => attempt(run, peer, title, (activities) => act(activities, peer, names.includes(peer.name) ? {} : { remotes: names }))),
+      able.map(
+        (peer) => () =>
+          attempt(run, peer, title, (activities) => act(activities, peer, names.includes(peer.name) ? {} : { remotes: names })),
+      ),
     );
     residue.push(...found.flat());
   };
   const all = [...leaving, ...staying];
-  await everywhere('withdraw imports', all, (activities, peer, selection) => activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }));
-  await everywhere('withdraw exports', all, (activities, peer, selection) => activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }));
-  await everywhere('remove links', all, (activities, peer, selection) => activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }));
-  await everywhere('remove gateway', leaving, (activities, peer) => activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }));
+  await everywhere('withdraw imports', all, (activities, peer, selection) =>
+    activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+  );
+  await everywhere('withdraw exports', all, (activities, peer, selection) =>
+    activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+  );
+  await everywhere('remove links', all, (activities, peer, selection) =>
+    activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+  );
+  await everywhere('remove gateway', leaving, (activities, peer) =>
+    activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }),
+  );
   return residue;
 }
 
 /** A step whose failure is residue and stops nobody else. */
-async function attempt(run: Run, peer: RegisteredPeer | undefined, title: string, act: (activities: Activities) => Promise<Attempted<Change>>): Promise<Residue[]> {
+async function attempt(
+  run: Run,
+  peer: RegisteredPeer | undefined,
+  title: string,
+  act: (activities: Activities) => Promise<Attempted<Change>>,
+): Promise<Residue[]> {
   try {
     await run.step({ title, peer }, act);
     return [];

@@ -17,7 +17,11 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     run.touches(peers);
     const link = linkOf(...peers);
     const { register, members } = await membersOf(run, peers);
-    const holdings = await observe(run, peers.flatMap((name) => members.get(name) ?? []), { remotes: [...peers] });
+    const holdings = await observe(
+      run,
+      peers.flatMap((name) => members.get(name) ?? []),
+      { remotes: [...peers] },
+    );
     const users = usersOf(holdings);
     if (users.length > 0 && !force) {
       throw new FabricError({
@@ -33,14 +37,17 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     await removePeers(run, holdings);
     const { changed } = run;
     run.beginStage();
-    if (changed) await record(run, register, { ...narrowedBy(register, taken), removeLinks: [link], run: runOf('TeardownLink', request.reason) });
+    if (changed)
+      await record(run, register, { ...narrowedBy(register, taken), removeLinks: [link], run: runOf('TeardownLink', request.reason) });
     return { fabric, link, changed };
   });
 }
 
 /** Workflow ids of the connections that claim the link. */
 function usersOf(holdings: readonly Holding[]): string[] {
-  return [...new Set(holdings.flatMap(({ claims }) => claims.flatMap(({ claim, by }) => (isClaimOf('connection', claim) ? [by] : []))))].sort();
+  return [
+    ...new Set(holdings.flatMap(({ claims }) => claims.flatMap(({ claim, by }) => (isClaimOf('connection', claim) ? [by] : [])))),
+  ].sort();
 }
 
 /** Removes both `Peer` resources, whoever claimed them. */
@@ -51,7 +58,9 @@ async function removePeers(run: Run, holdings: readonly Holding[]): Promise<void
     holdings.map((holding) => () => {
       const remotes = names.filter((name) => name !== holding.place.name);
       const options = { title: 'remove link', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
-      return run.step(options, (activities) => activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes } }));
+      return run.step(options, (activities) =>
+        activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes } }),
+      );
     }),
   );
 }

@@ -27,7 +27,10 @@ export async function observe(run: Run, places: readonly Place[], selection: Sel
   const { fabric } = run.claimant;
   return lookAtAll(places, async (place) => {
     const [seen] = await together([
-      () => run.step({ title: 'observe connections', peer: place, patience: 'look' }, (activities) => activities.observeClaims({ fabric, peer: addressOf(place), selection })),
+      () =>
+        run.step({ title: 'observe connections', peer: place, patience: 'look' }, (activities) =>
+          activities.observeClaims({ fabric, peer: addressOf(place), selection }),
+        ),
       () => run.recordInventory(place),
     ]);
     return { place, ...seen };
@@ -57,20 +60,29 @@ export function connectionsOf(holdings: readonly Holding[]): ObservedConnection[
  * the connection needs any more. ClusterLink fails a share of connections if a source outlives its Peer.
  * Returns the links that are gone by it.
  */
-export async function withdraw(run: Run, holdings: readonly Holding[], connections: readonly ObservedConnection[], taken: Taken): Promise<Link[]> {
+export async function withdraw(
+  run: Run,
+  holdings: readonly Holding[],
+  connections: readonly ObservedConnection[],
+  taken: Taken,
+): Promise<Link[]> {
   const { claimant } = run;
   run.beginStage();
   await together(
     losses(holdings, 'Import', connections, taken).map(({ holding, selection }) => () => {
       const options = { title: 'withdraw imports', peer: holding.place, undo: restoring(run, holding, IMPORT_KINDS) };
-      return run.step(options, (activities) => activities.releaseImports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }));
+      return run.step(options, (activities) =>
+        activities.releaseImports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }),
+      );
     }),
   );
   run.beginStage();
   await together(
     losses(holdings, 'Export', connections, taken).map(({ holding, selection }) => () => {
       const options = { title: 'withdraw exports', peer: holding.place, undo: restoring(run, holding, EXPORT_KINDS) };
-      return run.step(options, (activities) => activities.releaseExports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }));
+      return run.step(options, (activities) =>
+        activities.releaseExports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }),
+      );
     }),
   );
   run.beginStage();
@@ -80,7 +92,12 @@ export async function withdraw(run: Run, holdings: readonly Holding[], connectio
         const remotes = unneededPeerings(holding, connection, taken);
         if (remotes.length === 0) return [];
         const options = { title: 'release links', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
-        const input = { claimant, peer: addressOf(holding.place), scope: 'claim' as const, selection: { claims: [connection.id], remotes } };
+        const input = {
+          claimant,
+          peer: addressOf(holding.place),
+          scope: 'claim' as const,
+          selection: { claims: [connection.id], remotes },
+        };
         return async () => {
           const { gone } = await run.step(options, (activities) => activities.releasePeerings(input));
           return gone.map((remote) => linkOf(holding.place.name, remote));
@@ -98,7 +115,10 @@ const EXPORT_KINDS = ['Export', 'AccessPolicy', 'PrivilegedAccessPolicy'];
 export function restoring(run: Run, holding: Holding, kinds: readonly string[]): Undo {
   const { claimant } = run;
   const objects = holding.objects.filter((object) => kinds.includes(object.kind));
-  return { title: `restore ${kinds[0]?.toLowerCase() ?? ''}s`, act: (activities) => activities.restoreObjects({ claimant, peer: addressOf(holding.place), objects }) };
+  return {
+    title: `restore ${kinds[0]?.toLowerCase() ?? ''}s`,
+    act: (activities) => activities.restoreObjects({ claimant, peer: addressOf(holding.place), objects }),
+  };
 }
 
 /** Which remotes each peer's imports or exports lose, over all the connections. */
@@ -111,7 +131,9 @@ function losses(
   return holdings.flatMap((holding) => {
     const { name } = holding.place;
     const claims = holding.claims.filter((seen) => seen.kind === kind && connections.some(({ id }) => id === seen.claim));
-    const remotes = claims.flatMap((seen) => seen.remotes).filter((remote) => (kind === 'Import' ? taken(name, remote) : taken(remote, name)));
+    const remotes = claims
+      .flatMap((seen) => seen.remotes)
+      .filter((remote) => (kind === 'Import' ? taken(name, remote) : taken(remote, name)));
     if (remotes.length === 0) return [];
     return [{ holding, selection: { claims: [...new Set(claims.map(({ claim }) => claim))], remotes: [...new Set(remotes)].sort() } }];
   });

@@ -8,7 +8,12 @@ import { describeRef, type ObjectRef } from '../kubernetes/kube-object';
  * @param what names it in the message, as `port`.
  * @throws FabricError `conflict` that names both claimants
  */
-export function agreed<N, V extends string | number | boolean>(ref: ObjectRef, claims: readonly Claim<N>[], what: string, valueOf: (need: N) => V): V {
+export function agreed<N, V extends string | number | boolean>(
+  ref: ObjectRef,
+  claims: readonly Claim<N>[],
+  what: string,
+  valueOf: (need: N) => V,
+): V {
   const [first, ...others] = claims;
   if (first === undefined) throw new FabricError({ code: 'internal', message: `${describeRef(ref)} cannot be composed of no claims.` });
   const value = valueOf(first.need);

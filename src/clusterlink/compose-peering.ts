@@ -21,7 +21,11 @@ export const GATEWAYS_SINCE = 'skyfabric.io/gateways-since';
 const STALE_MS = 7_000;
 
 /** The spec of a Peer whose remote gateway was just observed at `endpoint`. @param now ISO 8601 */
-export function composePeer(endpoint: GatewayEndpoint, now: string, current: KubeObject | undefined): { readonly annotations: Record<string, string>; readonly spec: PeerResource['spec'] } {
+export function composePeer(
+  endpoint: GatewayEndpoint,
+  now: string,
+  current: KubeObject | undefined,
+): { readonly annotations: Record<string, string>; readonly spec: PeerResource['spec'] } {
   const gateways = [{ host: endpoint.host, port: endpoint.port }];
   const same = current === undefined || sameJson((current as PeerResource).spec.gateways, gateways);
   return { annotations: same ? {} : { [GATEWAYS_SINCE]: now }, spec: { gateways } };
@@ -33,7 +37,9 @@ export function isDefused({ spec }: PeerResource): boolean {
 }
 
 /** The condition PeerReachable; there is none until the first heartbeat succeeds. */
-export function reachability({ status }: PeerResource): { readonly status: string; readonly message?: string; readonly lastTransitionTime?: string } | undefined {
+export function reachability({
+  status,
+}: PeerResource): { readonly status: string; readonly message?: string; readonly lastTransitionTime?: string } | undefined {
   return status?.conditions?.find((condition) => condition.type === CONDITION.peerReachable);
 }
 

@@ -31,5 +31,7 @@ export function composePolicy(ref: ObjectRef, claims: readonly Claim<PolicyNeed>
   if (claim === undefined) throw new FabricError({ code: 'internal', message: `Policy ${ref.name} cannot be composed of no claim.` });
   const { side, service, remotes, access } = claim.need;
   const options = { name: ref.name, service, access };
-  return { spec: (side === 'egress' ? egressPolicy({ ...options, exporters: remotes }) : ingressPolicy({ ...options, importers: remotes })).spec };
+  return {
+    spec: (side === 'egress' ? egressPolicy({ ...options, exporters: remotes }) : ingressPolicy({ ...options, importers: remotes })).spec,
+  };
 }

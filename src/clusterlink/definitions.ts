@@ -92,12 +92,19 @@ export const DEFINITIONS: readonly DefinitionResource[] = [
     plural: 'peers',
     spec: object({ gateways: list(gateway, 'Where the remote gateway answers.', { minItems: 1 }) }, ['gateways']),
     status: statusSchema({ labels: textMap('Labels that the remote peer reports.') }),
-    columns: [field('Gateway', '.spec.gateways[0].host'), field('Port', '.spec.gateways[0].port', 'integer'), condition('Reachable', CONDITION.peerReachable)],
+    columns: [
+      field('Gateway', '.spec.gateways[0].host'),
+      field('Port', '.spec.gateways[0].port', 'integer'),
+      condition('Reachable', CONDITION.peerReachable),
+    ],
   }),
   define({
     kind: 'Export',
     plural: 'exports',
-    spec: object({ host: text('What is exported, unless it is the Service of this name.', { maxLength: 253 }), port: portNumber('TCP port of it.') }, ['port']),
+    spec: object(
+      { host: text('What is exported, unless it is the Service of this name.', { maxLength: 253 }), port: portNumber('TCP port of it.') },
+      ['port'],
+    ),
     status: statusSchema(),
     columns: [field('Port', '.spec.port', 'integer'), field('Host', '.spec.host'), condition('Valid', CONDITION.exportValid)],
   }),
@@ -125,7 +132,13 @@ export const DEFINITIONS: readonly DefinitionResource[] = [
     rules: [{ rule: 'size(self.metadata.name) <= 63', message: 'the name of an Import has at most 63 characters' }],
   }),
   define({ kind: 'AccessPolicy', plural: 'accesspolicies', spec: policySpec, columns: [field('Action', '.spec.action')] }),
-  define({ kind: 'PrivilegedAccessPolicy', plural: 'privilegedaccesspolicies', scope: 'Cluster', spec: policySpec, columns: [field('Action', '.spec.action')] }),
+  define({
+    kind: 'PrivilegedAccessPolicy',
+    plural: 'privilegedaccesspolicies',
+    scope: 'Cluster',
+    spec: policySpec,
+    columns: [field('Action', '.spec.action')],
+  }),
   define({
     kind: 'Instance',
     plural: 'instances',
@@ -156,7 +169,11 @@ interface DefineOptions {
 function define(options: DefineOptions): DefinitionResource {
   const { kind, plural, scope = 'Namespaced', spec, status, columns, rules } = options;
   const meta: Readonly<Record<string, Schema>> = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { type: 'object' } };
-  const root = object({ ...meta, spec, ...(status === undefined ? {} : { status }) }, ['spec'], rules === undefined ? {} : { 'x-kubernetes-validations': rules });
+  const root = object(
+    { ...meta, spec, ...(status === undefined ? {} : { status }) },
+    ['spec'],
+    rules === undefined ? {} : { 'x-kubernetes-validations': rules },
+  );
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',

@@ -37,7 +37,13 @@ export function controlplaneAccess(peer: GatewayPeer, options: GatewayOptions): 
   const own = { name: CONTROLPLANE, namespace, labels };
   return [
     { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: clusterName, labels }, rules: CLUSTER_RULES },
-    { apiVersion: RBAC, kind: 'ClusterRoleBinding', metadata: { name: clusterName, labels }, roleRef: roleRef('ClusterRole', clusterName), subjects },
+    {
+      apiVersion: RBAC,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: clusterName, labels },
+      roleRef: roleRef('ClusterRole', clusterName),
+      subjects,
+    },
     { apiVersion: RBAC, kind: 'Role', metadata: own, rules: NAMESPACE_RULES },
     { apiVersion: RBAC, kind: 'RoleBinding', metadata: own, roleRef: roleRef('Role', CONTROLPLANE), subjects },
   ];

@@ -63,7 +63,12 @@ export function gatewayDeployment(deployment: GatewayDeploymentOptions): Deploym
               imagePullPolicy: 'IfNotPresent',
               ports: [{ containerPort: port, protocol: 'TCP' }],
               // Every second: the default of ten makes a gateway that just missed one probe look unready for ten.
-              readinessProbe: { httpGet: { path: '/', port: GATEWAY_PORT.readiness }, periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 5 },
+              readinessProbe: {
+                httpGet: { path: '/', port: GATEWAY_PORT.readiness },
+                periodSeconds: 1,
+                timeoutSeconds: 2,
+                failureThreshold: 5,
+              },
               // Endpoints must be gone everywhere before the pod stops. A `sleep` action needs no shell in the image.
               ...(revision.waitBeforeStop === false ? {} : { lifecycle: { preStop: { sleep: { seconds: 5 } } } }),
               securityContext: CLOSED_CONTAINER,

@@ -4,7 +4,17 @@ import type { KubeObject } from '../kubernetes/kube-object';
 import type { GatewayOptions } from '../model/gateway';
 import { CLUSTER_RULES, NAMESPACE_RULES, roleRef } from './gateway-access';
 import { ingressService } from './gateway-ingress';
-import { CLOSED_CONTAINER, CLOSED_POD, imageOf, labelsOf, type DeploymentResource, type GatewayPeer, type PolicyRule, type RoleBindingResource, type RoleResource } from './manifest';
+import {
+  CLOSED_CONTAINER,
+  CLOSED_POD,
+  imageOf,
+  labelsOf,
+  type DeploymentResource,
+  type GatewayPeer,
+  type PolicyRule,
+  type RoleBindingResource,
+  type RoleResource,
+} from './manifest';
 import { CLUSTERLINK_API_VERSION, CLUSTERLINK_GROUP, OPERATOR_NAMESPACE, type InstanceResource } from './resources';
 
 const OPERATOR = 'cl-operator-controller-manager';
@@ -37,7 +47,13 @@ export function operatorManifests(options: GatewayOptions): readonly KubeObject[
   const subjects = [{ kind: 'ServiceAccount', name: OPERATOR, namespace: OPERATOR_NAMESPACE }] as const;
   const access: readonly (RoleResource | RoleBindingResource)[] = [
     { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: CLUSTER_NAME, labels }, rules: OPERATOR_RULES },
-    { apiVersion: RBAC, kind: 'ClusterRoleBinding', metadata: { name: CLUSTER_NAME, labels }, roleRef: roleRef('ClusterRole', CLUSTER_NAME), subjects },
+    {
+      apiVersion: RBAC,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: CLUSTER_NAME, labels },
+      roleRef: roleRef('ClusterRole', CLUSTER_NAME),
+      subjects,
+    },
     { apiVersion: RBAC, kind: 'Role', metadata: own, rules: ELECTION_RULES },
     { apiVersion: RBAC, kind: 'RoleBinding', metadata: own, roleRef: roleRef('Role', OPERATOR), subjects },
   ];

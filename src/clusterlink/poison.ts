@@ -27,8 +27,12 @@ const requirement = z
   })
   .superRefine(({ operator, values = [] }, context) => {
     const wantsValues = operator === 'In' || operator === 'NotIn';
-    if (wantsValues === (values.length > 0)) return;
-    context.addIssue({ code: 'custom', path: ['values'], message: wantsValues ? `must not be empty with ${operator}` : `must be empty with ${operator}` });
+    if (wantsValues === values.length > 0) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['values'],
+      message: wantsValues ? `must not be empty with ${operator}` : `must be empty with ${operator}`,
+    });
   });
 
 const labels = z.record(z.string(), labelValue).superRefine((given, context) => {
@@ -73,7 +77,9 @@ const SAFE: Readonly<Record<string, (held: unknown) => z.ZodType>> = {
   Peer: () =>
     z.object({
       metadata: inNamespace(dnsLabel),
-      spec: z.strictObject({ gateways: z.array(z.strictObject({ host, port })).min(1, 'must not be empty: the control plane would crash') }),
+      spec: z.strictObject({
+        gateways: z.array(z.strictObject({ host, port })).min(1, 'must not be empty: the control plane would crash'),
+      }),
     }),
   Export: () => z.object({ metadata: inNamespace(serviceName), spec: z.strictObject({ host: host.optional(), port }) }),
   Import: (held) => z.object({ metadata: inNamespace(serviceName), spec: importSpec(held) }),

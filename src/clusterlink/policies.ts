@@ -28,7 +28,9 @@ const SELECTABLE_LABEL = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,54}[A-Za-z0-9])?$/;
  * The policy of an importing peer: its workloads may use the service on the exporting peers.
  * @throws FabricError `invalid` for client labels that ClusterLink cannot select by
  */
-export function egressPolicy(options: PolicyOptions & { readonly exporters: readonly string[] }): AccessPolicyResource | PrivilegedAccessPolicyResource {
+export function egressPolicy(
+  options: PolicyOptions & { readonly exporters: readonly string[] },
+): AccessPolicyResource | PrivilegedAccessPolicyResource {
   const { access, service, exporters } = options;
   if (access.mode === 'allow-all') return policy(options, ANYTHING, ANYTHING);
   return policy(options, clientSelector(access), withPeers(serviceLabels(service), exporters));
@@ -39,7 +41,9 @@ export function egressPolicy(options: PolicyOptions & { readonly exporters: read
  * so callers that the other side cannot name (pods on the host's network) are refused, as ClusterLink does.
  * @throws FabricError `invalid` for client labels that ClusterLink cannot select by
  */
-export function ingressPolicy(options: PolicyOptions & { readonly importers: readonly string[] }): AccessPolicyResource | PrivilegedAccessPolicyResource {
+export function ingressPolicy(
+  options: PolicyOptions & { readonly importers: readonly string[] },
+): AccessPolicyResource | PrivilegedAccessPolicyResource {
   const { access, service, importers } = options;
   if (access.mode === 'allow-all') return policy(options, ANYTHING, ANYTHING);
   return policy(options, withPeers(clientSelector(access).matchLabels, importers), { matchLabels: serviceLabels(service) });

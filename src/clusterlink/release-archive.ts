@@ -16,7 +16,11 @@ const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
  */
 export async function unpackRelease(archive: string, to: string, source: string, signal: AbortSignal): Promise<void> {
   const refuse = (why: string): FabricError =>
-    new FabricError({ code: 'invalid', message: `the archive ${source} ${why}`, hint: 'Do not use it: get the release from ClusterLink itself.' });
+    new FabricError({
+      code: 'invalid',
+      message: `the archive ${source} ${why}`,
+      hint: 'Do not use it: get the release from ClusterLink itself.',
+    });
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   let problem: FabricError | undefined;
@@ -32,7 +36,9 @@ export async function unpackRelease(archive: string, to: string, source: string,
       problem ??= why === undefined && again === undefined ? undefined : refuse(String(why ?? again));
       if (problem !== undefined) stop.abort();
       if (problem !== undefined || !isProgram(entry)) return entry.resume();
-      written = pipeline(entry as unknown as NodeJS.ReadableStream, createWriteStream(to, { flags: 'wx', mode: 0o600 }), { signal: either });
+      written = pipeline(entry as unknown as NodeJS.ReadableStream, createWriteStream(to, { flags: 'wx', mode: 0o600 }), {
+        signal: either,
+      });
       // Awaited below; a failure in between must not count as unhandled.
       written.catch(() => undefined);
       return entry;
@@ -74,7 +80,12 @@ function plainName(path: string): string {
 function asUnreadable(error: unknown, source: string, refuse: (why: string) => FabricError): FabricError {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'Z_BUF_ERROR' || /unexpected end|truncated/i.test(message)) {
-    return new FabricError({ code: 'unavailable', message: `the archive ${source} ends too early (${message})`, hint: 'Try again, or give another mirror.', cause: error });
+    return new FabricError({
+      code: 'unavailable',
+      message: `the archive ${source} ends too early (${message})`,
+      hint: 'Try again, or give another mirror.',
+      cause: error,
+    });
   }
   return refuse(`cannot be unpacked (${message})`);
 }

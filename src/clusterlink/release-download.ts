@@ -37,7 +37,11 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
  * @param source a mirror's folder (`<source>/<tag>/<file>`), or the archive itself when it ends in `.tar.gz`; default GitHub
  * @throws FabricError `invalid` for a URL that is neither https: nor file: (http: is for loopback hosts)
  */
-export function releaseLocation(source: string | undefined, tag: string, platform: { readonly os: string; readonly arch: string }): ReleaseLocation {
+export function releaseLocation(
+  source: string | undefined,
+  tag: string,
+  platform: { readonly os: string; readonly arch: string },
+): ReleaseLocation {
   const base = toUrl(source ?? GITHUB);
   if (!base.pathname.endsWith('.tar.gz')) {
     base.pathname = `${base.pathname.replace(/\/+$/, '')}/${tag}/clusterlink-${platform.os}-${platform.arch}.tar.gz`;
@@ -104,7 +108,11 @@ async function openUrl(from: ReleaseLocation, signal: AbortSignal): Promise<{ bo
     }
     return { body: Readable.fromWeb(response.body), total: Number.isNaN(length) ? undefined : length };
   }
-  throw new FabricError({ code: 'invalid', message: `${from.name} redirects more than ${MAX_REDIRECTS} times`, hint: 'Give the URL it should end at.' });
+  throw new FabricError({
+    code: 'invalid',
+    message: `${from.name} redirects more than ${MAX_REDIRECTS} times`,
+    hint: 'Give the URL it should end at.',
+  });
 }
 
 function requestOf(from: URL, signal: AbortSignal): [URL, RequestInit] {
@@ -156,7 +164,11 @@ function refused(location: ReleaseLocation, response: Response): FabricError {
   const { status } = response;
   const message = `${location.name} answers ${status} ${response.statusText}`.trimEnd();
   if (status === 404 || status === 410) {
-    return new FabricError({ code: 'not_found', message, hint: 'Check the tag and the mirror: no such release is there for this platform.' });
+    return new FabricError({
+      code: 'not_found',
+      message,
+      hint: 'Check the tag and the mirror: no such release is there for this platform.',
+    });
   }
   if (status === 408 || status === 429 || status >= 500) {
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
@@ -169,7 +181,12 @@ function refused(location: ReleaseLocation, response: Response): FabricError {
 function asTransferFailure(error: unknown, location: ReleaseLocation): FabricError {
   const cause = innermost(error);
   if (location.url.protocol === 'file:' && (cause.code === 'ENOENT' || cause.code === 'EISDIR')) {
-    return new FabricError({ code: 'not_found', message: `there is no archive at ${location.name}`, hint: 'Check the path, the tag and the platform.', cause: error });
+    return new FabricError({
+      code: 'not_found',
+      message: `there is no archive at ${location.name}`,
+      hint: 'Check the path, the tag and the platform.',
+      cause: error,
+    });
   }
   // `fetch failed` is a connection that never stood; everything later is a transfer that broke.
   if ((error as Error).message !== 'fetch failed') return broken(location, cause.message, error);
@@ -182,7 +199,12 @@ function asTransferFailure(error: unknown, location: ReleaseLocation): FabricErr
 }
 
 function broken(location: ReleaseLocation, why: string, cause?: unknown): FabricError {
-  return new FabricError({ code: 'unavailable', message: `the transfer of ${location.name} broke off: ${why}`, hint: 'Try again, or give another mirror.', cause });
+  return new FabricError({
+    code: 'unavailable',
+    message: `the transfer of ${location.name} broke off: ${why}`,
+    hint: 'Try again, or give another mirror.',
+    cause,
+  });
 }
 
 function tooLarge(location: ReleaseLocation): FabricError {

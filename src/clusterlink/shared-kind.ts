@@ -67,10 +67,18 @@ export function sharedRef({ kind }: Pick<SharedKind<unknown>, 'kind'>, name: str
 }
 
 /** Composes, and refuses what ClusterLink would not survive. */
-export function safely<N>(ref: ObjectRef, compose: (claims: readonly Claim<N>[], current: KubeObject | undefined) => { readonly spec: unknown }): Compose<N> {
+export function safely<N>(
+  ref: ObjectRef,
+  compose: (claims: readonly Claim<N>[], current: KubeObject | undefined) => { readonly spec: unknown },
+): Compose<N> {
   return (claims, current) => {
     const composed = compose(claims, current);
-    const object = { apiVersion: ref.apiVersion, kind: ref.kind, metadata: { name: ref.name, namespace: ref.namespace }, spec: composed.spec };
+    const object = {
+      apiVersion: ref.apiVersion,
+      kind: ref.kind,
+      metadata: { name: ref.name, namespace: ref.namespace },
+      spec: composed.spec,
+    };
     assertSafe(object, current);
     return composed;
   };

@@ -73,22 +73,40 @@ export interface Steps {
   installBinary(input: { readonly options: BinaryOptions }): Promise<Change & { readonly path: string; readonly sha256: string }>;
 
   // activities/authority.ts: on the fabric's task queue, where the key store is.
-  ensureAuthority(input: { readonly claimant: Claimant; readonly certificates: CertificateOptions }): Promise<Change & CertificateFacts & { readonly certificatePem: string; readonly created: boolean }>;
-  signPeerCertificate(input: { readonly fabric: string; readonly peer: string; readonly requestPem: string; readonly certificates: CertificateOptions }): Promise<{ readonly certificatePem: string }>;
+  ensureAuthority(input: {
+    readonly claimant: Claimant;
+    readonly certificates: CertificateOptions;
+  }): Promise<Change & CertificateFacts & { readonly certificatePem: string; readonly created: boolean }>;
+  signPeerCertificate(input: {
+    readonly fabric: string;
+    readonly peer: string;
+    readonly requestPem: string;
+    readonly certificates: CertificateOptions;
+  }): Promise<{ readonly certificatePem: string }>;
   releaseAuthority(input: { readonly claimant: Claimant; readonly scope: ReleaseScope }): Promise<Change>;
 
   // activities/preflight.ts and inventory.ts: read-only.
   /** Returns findings of which every `ok: false` forbids a bootstrap. @throws unreachable, unavailable */
-  preflight(input: { readonly fabric: string; readonly peer: Peer; readonly clusterlink: GatewayOptions }): Promise<{ readonly clusterUid: string; readonly version: string; readonly findings: readonly CheckFinding[] }>;
+  preflight(input: {
+    readonly fabric: string;
+    readonly peer: Peer;
+    readonly clusterlink: GatewayOptions;
+  }): Promise<{ readonly clusterUid: string; readonly version: string; readonly findings: readonly CheckFinding[] }>;
   takeInventory(input: { readonly fabric: string; readonly peer: PeerAddress }): Promise<{ readonly entries: readonly InventoryEntry[] }>;
 
   // activities/gateway.ts
   /** Namespace, definitions, claim, record of what stands; and a certificate request when the peer needs a new certificate. Its key stays in the cluster. */
   prepareGateway(input: GatewayInput & { readonly authorityPem: string }): Promise<Change & { readonly requestPem?: string }>;
   /** Secrets, permissions, control plane, data plane, Services. */
-  deployGateway(input: GatewayInput & { readonly authorityPem: string; readonly certificatePem?: string }): Promise<Change & { readonly certificate: CertificateFacts }>;
+  deployGateway(
+    input: GatewayInput & { readonly authorityPem: string; readonly certificatePem?: string },
+  ): Promise<Change & { readonly certificate: CertificateFacts }>;
   /** Ready pods, a known address, and a TLS answer there. @throws unready, unreachable */
-  awaitGateway(input: { readonly fabric: string; readonly peer: Peer; readonly clusterlink: GatewayOptions }): Promise<Change & { readonly endpoint: GatewayEndpoint }>;
+  awaitGateway(input: {
+    readonly fabric: string;
+    readonly peer: Peer;
+    readonly clusterlink: GatewayOptions;
+  }): Promise<Change & { readonly endpoint: GatewayEndpoint }>;
   /** Drops what was kept for undoing, once the run has succeeded. */
   settleGateway(input: { readonly claimant: Claimant; readonly peer: PeerAddress }): Promise<Change>;
   /** Takes the claim back; with the last one the gateway goes, and all that we made for it. Undoing (`run`) puts an earlier gateway back as it was. */
@@ -96,28 +114,72 @@ export interface Steps {
 
   // activities/peering.ts
   /** `Peer` resources on `peer` that name the remotes; each only once its gateway answers TLS (when `probe`). */
-  ensurePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[]; readonly probe: boolean }): Promise<Change>;
+  ensurePeerings(input: {
+    readonly claimant: Claimant;
+    readonly peer: PeerAddress;
+    readonly remotes: readonly RemotePeer[];
+    readonly probe: boolean;
+  }): Promise<Change>;
   /** Every remote reachable by its heartbeat. @throws unreachable */
   awaitPeerings(input: { readonly fabric: string; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[] }): Promise<Change>;
   /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer` here now. */
-  releasePeerings(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change & { readonly gone: readonly string[] }>;
+  releasePeerings(input: {
+    readonly claimant: Claimant;
+    readonly peer: PeerAddress;
+    readonly scope: ReleaseScope;
+    readonly selection: Selection;
+  }): Promise<Change & { readonly gone: readonly string[] }>;
 
   // activities/export.ts, import.ts, access.ts, verify.ts
   ensureExport(input: ConnectionInput & { readonly importers: readonly string[]; readonly adopt: boolean }): Promise<Change>;
-  ensureImport(input: ConnectionInput & { readonly sources: readonly string[]; readonly loadBalancing: LoadBalancing; readonly merge: boolean; readonly adopt: boolean }): Promise<Change>;
+  ensureImport(
+    input: ConnectionInput & {
+      readonly sources: readonly string[];
+      readonly loadBalancing: LoadBalancing;
+      readonly merge: boolean;
+      readonly adopt: boolean;
+    },
+  ): Promise<Change>;
   /** Policies on one peer: egress to `sources`, ingress from `importers`; either may be empty. */
-  ensureAccess(input: ConnectionInput & { readonly sources: readonly string[]; readonly importers: readonly string[]; readonly access: Access; readonly adopt: boolean }): Promise<Change>;
-  verifyConnection(input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly verify: Verify }): Promise<ImportProof>;
+  ensureAccess(
+    input: ConnectionInput & {
+      readonly sources: readonly string[];
+      readonly importers: readonly string[];
+      readonly access: Access;
+      readonly adopt: boolean;
+    },
+  ): Promise<Change>;
+  verifyConnection(
+    input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly verify: Verify },
+  ): Promise<ImportProof>;
   removeProbe(input: ConnectionInput & { readonly access: Access }): Promise<Change>;
   /** Undoing of a connection's share on one peer, by claim: import and egress policies; export and ingress policies. */
-  releaseImports(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
-  releaseExports(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope; readonly selection: Selection }): Promise<Change>;
+  releaseImports(input: {
+    readonly claimant: Claimant;
+    readonly peer: PeerAddress;
+    readonly scope: ReleaseScope;
+    readonly selection: Selection;
+  }): Promise<Change>;
+  releaseExports(input: {
+    readonly claimant: Claimant;
+    readonly peer: PeerAddress;
+    readonly scope: ReleaseScope;
+    readonly selection: Selection;
+  }): Promise<Change>;
 
   // activities/recording.ts
   /** What connections and links a peer holds, with the objects as they stand, so that a withdrawal can be undone. `Peer`s are limited by `remotes` and `claims` only. */
-  observeClaims(input: { readonly fabric: string; readonly peer: PeerAddress; readonly selection: Selection }): Promise<{ readonly claims: readonly ObservedClaim[]; readonly objects: readonly RecordedObject[] }>;
+  observeClaims(input: {
+    readonly fabric: string;
+    readonly peer: PeerAddress;
+    readonly selection: Selection;
+  }): Promise<{ readonly claims: readonly ObservedClaim[]; readonly objects: readonly RecordedObject[] }>;
   /** Puts recorded objects and claims back; what others claimed since stays. */
-  restoreObjects(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly objects: readonly RecordedObject[] }): Promise<Change>;
+  restoreObjects(input: {
+    readonly claimant: Claimant;
+    readonly peer: PeerAddress;
+    readonly objects: readonly RecordedObject[];
+  }): Promise<Change>;
 
   // activities/register.ts
   readRegister(input: { readonly fabric: string }): Promise<{ readonly register?: Register }>;

@@ -69,7 +69,11 @@ const KEPT_RUNS = 50;
 export function applyChange(register: Register, change: RegisterChange): Register {
   return {
     fabric: register.fabric,
-    peers: merge(leaveOut(register.peers, change.removePeers, (peer) => peer.name), change.putPeers, (peer) => peer.name),
+    peers: merge(
+      leaveOut(register.peers, change.removePeers, (peer) => peer.name),
+      change.putPeers,
+      (peer) => peer.name,
+    ),
     links: merge(leaveOut(register.links, change.removeLinks?.map(linkName), linkName), change.putLinks, linkName),
     connections: merge(leaveOut(register.connections, change.removeConnections, idOf), change.putConnections, idOf),
     runs: [...register.runs, ...(change.run === undefined ? [] : [change.run])].slice(-KEPT_RUNS),

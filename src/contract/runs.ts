@@ -60,11 +60,19 @@ const PREPARE: Readonly<Record<RunKind, (input: unknown) => PreparedRun>> = {
   ConnectServiceAcrossClusters: (input) => {
     const request = parseAll(connectRequest, input, 'connect');
     const { service, from, to } = request;
-    return { request, workflowId: connectWorkflowId(request), summary: `connect ${service.namespace}/${service.name}:${service.port} from ${from.join(', ')} to ${to.join(', ')}` };
+    return {
+      request,
+      workflowId: connectWorkflowId(request),
+      summary: `connect ${service.namespace}/${service.name}:${service.port} from ${from.join(', ')} to ${to.join(', ')}`,
+    };
   },
   DisconnectService: (input) => {
     const request = parseAll(disconnectRequest, input, 'disconnect');
-    return { request, workflowId: disconnectWorkflowId(request), summary: `disconnect ${request.service.namespace}/${request.service.name}` };
+    return {
+      request,
+      workflowId: disconnectWorkflowId(request),
+      summary: `disconnect ${request.service.namespace}/${request.service.name}`,
+    };
   },
   EstablishLink: (input) => {
     const request = parseAll(linkRequest, input, 'link');

@@ -18,7 +18,13 @@ export const access = z.strictObject({
     .strictObject({
       namespace: dnsLabel.optional(),
       serviceAccount: dnsLabel.optional(),
-      labels: z.record(labelKey, labelValue).default({}),
+      /** ClusterLink asks for them under `client.clusterlink.net/labels.<key>`, so a key has no prefix and at most 56 characters. */
+      labels: z
+        .record(
+          labelKey.max(56, 'must be at most 56 characters').regex(/^[^/]*$/, 'must have no prefix: ClusterLink cannot ask for such labels'),
+          labelValue,
+        )
+        .default({}),
     })
     .optional(),
   /** Cluster-wide policies that are decided first. */

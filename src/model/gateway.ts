@@ -8,9 +8,7 @@ const resources = z.strictObject({ requests: resourceList.optional(), limits: re
 const replicas = z.int().min(1, 'must be 1–10').max(10, 'must be 1–10').default(1);
 
 /** A ClusterLink release's tag: a version, never a moving name such as `latest`. */
-export const releaseTag = z
-  .string()
-  .regex(/^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]{1,40})?$/, 'must be a release such as "v0.4.1"');
+export const releaseTag = z.string().regex(/^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]{1,40})?$/, 'must be a release such as "v0.4.1"');
 
 /** The gateways' options, the same for every peer of a run. */
 export const gatewayOptions = z.strictObject({
@@ -21,7 +19,10 @@ export const gatewayOptions = z.strictObject({
   /** Image registry and path, without a trailing slash. */
   registry: z
     .string()
-    .regex(/^[a-z0-9]+([._-][a-z0-9]+)*(:\d{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, 'must be an image registry and path such as "ghcr.io/clusterlink-net"')
+    .regex(
+      /^[a-z0-9]+([._-][a-z0-9]+)*(:\d{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/,
+      'must be an image registry and path such as "ghcr.io/clusterlink-net"',
+    )
     .default('ghcr.io/clusterlink-net'),
   /** Image tag. */
   tag: z
@@ -48,7 +49,10 @@ export const binaryOptions = z.strictObject({
   /** A mirror: an `https:` URL prefix, or a local path. Upstream's releases by default. */
   source: z.string().min(1, 'must not be empty').max(2048).optional(),
   /** SHA-256 of the archive, 64 hex digits; what was seen first is kept to otherwise. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits').optional(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+    .optional(),
 });
 export type BinaryOptions = z.output<typeof binaryOptions>;
 

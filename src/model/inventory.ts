@@ -22,7 +22,10 @@ export function differences(before: readonly InventoryEntry[], after: readonly I
   for (const entry of after) {
     const known = earlier.get(entry.object);
     if (known?.digest === entry.digest || isTheirs(entry)) continue;
-    found.push({ object: entry.object, why: known === undefined ? 'created by this run and still there' : 'not as it was before this run' });
+    found.push({
+      object: entry.object,
+      why: known === undefined ? 'created by this run and still there' : 'not as it was before this run',
+    });
   }
   for (const entry of before) {
     if (!later.has(entry.object)) found.push({ object: entry.object, why: 'was there before this run and is gone' });

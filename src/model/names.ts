@@ -27,15 +27,10 @@ export const host = z.string().refine(isHost, 'must be a DNS name or an IP addre
 /** A Kubernetes label key: an optional DNS prefix and `/`, then 1–63 of `A-Za-z0-9._-`. */
 export const labelKey = z
   .string()
-  .regex(
-    /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
-    'must be a Kubernetes label key',
-  );
+  .regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'must be a Kubernetes label key');
 
 /** A Kubernetes label value: at most 63 of `A-Za-z0-9._-`, or empty. */
-export const labelValue = z
-  .string()
-  .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'must be a Kubernetes label value');
+export const labelValue = z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'must be a Kubernetes label value');
 
 /**
  * Returns the value when it is a DNS label.

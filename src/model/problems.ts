@@ -12,11 +12,25 @@ export function parseAll<S extends z.ZodType>(schema: S, input: unknown, what: s
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => {
     const path = issue.path.map(String).join('.');
-    return path === '' ? issue.message : `${path}: ${issue.message}`;
+    const reason = issue.code === 'invalid_key' ? issue.issues.map((inner) => inner.message).join('; ') : issue.message;
+    return path === '' ? reason : `${path}: ${reason}`;
   });
   throw new FabricError({
     code: 'invalid',
     message: `${what} has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
     hint: 'Mend what is listed and try again; nothing was touched.',
   });
+}
+
+/**
+ * For checks across fields: runs them although single fields are wrong, so that all problems are told at once.
+ * @param isReady whether the value has enough shape for the check
+ */
+export function alsoWhenWrong(isReady: (value: unknown) => boolean): { when: (payload: { value: unknown }) => boolean } {
+  return { when: ({ value }) => isReady(value) };
+}
+
+/** Whether a value is an object with fields. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

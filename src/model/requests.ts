@@ -5,17 +5,20 @@ import { duration } from './duration';
 import { binaryOptions, certificateOptions, gatewayOptions } from './gateway';
 import { dnsLabel } from './names';
 import { peer } from './peer';
+import { alsoWhenWrong, isRecord } from './problems';
 
 /** Most peers in one request: keeps one run's history below 10,000 events. More are added by further runs. */
 export const MAX_PEERS = 100;
 
 const fabric = dnsLabel.default('default');
-const peerNames = z.array(dnsLabel).min(1, 'must name at least one peer').max(MAX_PEERS).superRefine(noDuplicates);
+const peerNames = z
+  .array(dnsLabel)
+  .min(1, 'must name at least one peer')
+  .max(MAX_PEERS)
+  .superRefine(noDuplicates, alsoWhenWrong(Array.isArray));
 
 /** How long a step may take with its retries, and how long its undoing; both are kept to by every step of the run. */
-const deadlines = z
-  .strictObject({ step: duration.default('10m'), undo: duration.default('15m') })
-  .default({ step: '10m', undo: '15m' });
+const deadlines = z.strictObject({ step: duration.default('10m'), undo: duration.default('15m') }).default({ step: '10m', undo: '15m' });
 
 const common = { fabric, deadlines, reason: z.string().max(500, 'must be at most 500 characters').optional() };
 
@@ -30,17 +33,29 @@ const peers = z
   .array(peer)
   .min(1, 'must hold at least one peer')
   .max(MAX_PEERS, `must hold at most ${MAX_PEERS} peers; add more by further runs`)
-  .superRefine((list, context) => {
-    for (const [key, what] of [['name', 'peer name'], ['context', 'context']] as const) {
-      const seen = new Map<string, number>();
-      list.forEach((item, index) => {
-        const value = key === 'context' ? `${item.kubeconfig ?? ''}\0${item.context}` : item.name;
-        const first = seen.get(value);
-        if (first === undefined) seen.set(value, index);
-        else context.addIssue({ code: 'custom', path: [index, key], message: `${what} ${JSON.stringify(item[key])} is already that of peer ${first + 1}` });
-      });
-    }
-  });
+  .superRefine(
+    (list, context) => {
+      for (const [key, what] of [
+        ['name', 'peer name'],
+        ['context', 'context'],
+      ] as const) {
+        const seen = new Map<string, number>();
+        list.forEach((item, index) => {
+          const value = key === 'context' ? `${item.kubeconfig ?? ''}\0${item.context}` : item.name;
+          if (typeof (item[key] as unknown) !== 'string') return; // told already
+          const first = seen.get(value);
+          if (first === undefined) seen.set(value, index);
+          else
+            context.addIssue({
+              code: 'custom',
+              path: [index, key],
+              message: `${what} ${JSON.stringify(item[key])} is already that of peer ${first + 1}`,
+            });
+        });
+      }
+    },
+    alsoWhenWrong((value) => Array.isArray(value) && value.every(isRecord)),
+  );
 
 /** Input of `BootstrapFabric`. */
 export const bootstrapRequest = z
@@ -59,17 +74,31 @@ export const bootstrapRequest = z
   .superRefine((request, context) => {
     const names = new Set(request.peers.map((item) => item.name));
     if (request.links.kind === 'hub-and-spoke' && !names.has(request.links.hub)) {
-      context.addIssue({ code: 'custom', path: ['links', 'hub'], message: `no peer of this request is named ${JSON.stringify(request.links.hub)}` });
+      context.addIssue({
+        code: 'custom',
+        path: ['links', 'hub'],
+        message: `no peer of this request is named ${JSON.stringify(request.links.hub)}`,
+      });
     }
     if (request.links.kind === 'pairs') {
       request.links.pairs.forEach(([one, other], index) => {
-        if (one === other) context.addIssue({ code: 'custom', path: ['links', 'pairs', index], message: `peer ${JSON.stringify(one)} cannot be linked to itself` });
+        if (one === other)
+          context.addIssue({
+            code: 'custom',
+            path: ['links', 'pairs', index],
+            message: `peer ${JSON.stringify(one)} cannot be linked to itself`,
+          });
         for (const name of new Set([one, other])) {
-          if (!names.has(name)) context.addIssue({ code: 'custom', path: ['links', 'pairs', index], message: `no peer of this request is named ${JSON.stringify(name)}` });
+          if (!names.has(name))
+            context.addIssue({
+              code: 'custom',
+              path: ['links', 'pairs', index],
+              message: `no peer of this request is named ${JSON.stringify(name)}`,
+            });
         }
       });
     }
-  });
+  }, alsoWhenWrong(hasPeersAndLinks));
 export type BootstrapRequest = z.output<typeof bootstrapRequest>;
 export type BootstrapRequestInput = z.input<typeof bootstrapRequest>;
 
@@ -90,15 +119,26 @@ export const connectRequest = z
     /** Takes over Exports, Imports and policies of these names that somebody else made; they are given back at the end. */
     adopt: z.boolean().default(false),
   })
-  .superRefine((request, context) => {
-    request.to.forEach((importer, index) => {
-      if (!request.from.some((exporter) => exporter !== importer)) {
-        context.addIssue({ code: 'custom', path: ['to', index], message: `peer ${JSON.stringify(importer)} has no other peer to import from` });
-      } else if (request.from.includes(importer) && !request.merge) {
-        context.addIssue({ code: 'custom', path: ['to', index], message: `peer ${JSON.stringify(importer)} runs replicas itself: ask for merge, so that they and the remote ones share one Service` });
-      }
-    });
-  });
+  .superRefine(
+    (request, context) => {
+      request.to.forEach((importer, index) => {
+        if (!request.from.some((exporter) => exporter !== importer)) {
+          context.addIssue({
+            code: 'custom',
+            path: ['to', index],
+            message: `peer ${JSON.stringify(importer)} has no other peer to import from`,
+          });
+        } else if (request.from.includes(importer) && !request.merge) {
+          context.addIssue({
+            code: 'custom',
+            path: ['to', index],
+            message: `peer ${JSON.stringify(importer)} runs replicas itself: ask for merge, so that they and the remote ones share one Service`,
+          });
+        }
+      });
+    },
+    alsoWhenWrong((value) => isRecord(value) && Array.isArray(value['from']) && Array.isArray(value['to'])),
+  );
 export type ConnectRequest = z.output<typeof connectRequest>;
 export type ConnectRequestInput = z.input<typeof connectRequest>;
 
@@ -141,6 +181,13 @@ export type CheckRequestInput = z.input<typeof checkRequest>;
 
 function noDuplicates(names: readonly string[], context: z.core.$RefinementCtx<string[]>): void {
   names.forEach((name, index) => {
-    if (names.indexOf(name) < index) context.addIssue({ code: 'custom', path: [index], message: `peer ${JSON.stringify(name)} is named twice` });
+    if (names.indexOf(name) < index)
+      context.addIssue({ code: 'custom', path: [index], message: `peer ${JSON.stringify(name)} is named twice` });
   });
+}
+
+function hasPeersAndLinks(value: unknown): boolean {
+  if (!isRecord(value) || !Array.isArray(value['peers']) || !value['peers'].every(isRecord)) return false;
+  const { links } = value;
+  return isRecord(links) && (links['kind'] !== 'pairs' || (Array.isArray(links['pairs']) && links['pairs'].every(Array.isArray)));
 }

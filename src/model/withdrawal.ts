@@ -18,7 +18,10 @@ export function takenWith(peers: readonly string[]): Taken {
 
 /** The imports that remain; importing peers without a source left are gone. */
 export function remainingImports(imports: Imports, taken: Taken): Imports {
-  const remaining = Object.entries(imports).map(([importer, sources]): [string, readonly string[]] => [importer, sources.filter((source) => !taken(importer, source))]);
+  const remaining = Object.entries(imports).map(([importer, sources]): [string, readonly string[]] => [
+    importer,
+    sources.filter((source) => !taken(importer, source)),
+  ]);
   return Object.fromEntries(remaining.filter(([, sources]) => sources.length > 0));
 }
 

@@ -23,7 +23,12 @@ export interface StartedRun<R> {
  * @throws invalid with every problem at once, before anything is sent
  * @throws conflict when a run of that id goes on with another input
  */
-export async function startRun<K extends RunKind>(client: Client, kind: K, input: Runs[K]['input'], taskQueue: string = TASK_QUEUE): Promise<StartedRun<Runs[K]['result']>> {
+export async function startRun<K extends RunKind>(
+  client: Client,
+  kind: K,
+  input: Runs[K]['input'],
+  taskQueue: string = TASK_QUEUE,
+): Promise<StartedRun<Runs[K]['result']>> {
   const { workflowId, request, summary } = prepareRun(kind, input);
   const memo = { start: randomUUID(), request: sha256(JSON.stringify(request)) };
   const started = await client.workflow.start(kind, {

@@ -17,28 +17,36 @@ test('there is one definition for each kind, under the name that its group and p
   for (const { spec, metadata } of DEFINITIONS) expect(metadata.name).toBe(`${spec.names.plural}.${spec.group}`);
 });
 
-test.each(DEFINITIONS.map((definition) => [definition.spec.names.kind, definition] as const))('%s has the scope and plural by which it is addressed', (kind, definition) => {
-  const { resource, namespaced } = resourceOf({ apiVersion: 'clusterlink.net/v1alpha1', kind });
-  expect(definition.spec.names.plural).toBe(resource);
-  expect(definition.spec.scope === 'Namespaced').toBe(namespaced);
-  expect(objectPath({ ...definition, name: definition.metadata.name })).toContain('customresourcedefinitions');
-});
+test.each(DEFINITIONS.map((definition) => [definition.spec.names.kind, definition] as const))(
+  '%s has the scope and plural by which it is addressed',
+  (kind, definition) => {
+    const { resource, namespaced } = resourceOf({ apiVersion: 'clusterlink.net/v1alpha1', kind });
+    expect(definition.spec.names.plural).toBe(resource);
+    expect(definition.spec.scope === 'Namespaced').toBe(namespaced);
+    expect(objectPath({ ...definition, name: definition.metadata.name })).toContain('customresourcedefinitions');
+  },
+);
 
 test('all kinds but the policies have a status of their own', () => {
-  const withStatus = DEFINITIONS.filter(({ spec }) => spec.versions[0]?.subresources?.status !== undefined).map(({ spec }) => spec.names.kind);
+  const withStatus = DEFINITIONS.filter(({ spec }) => spec.versions[0]?.subresources?.status !== undefined).map(
+    ({ spec }) => spec.names.kind,
+  );
   expect(withStatus.sort()).toEqual(['Export', 'Import', 'Instance', 'Peer']);
   for (const kind of withStatus) expect(at(kind, 'status').type).toBe('object');
 });
 
-test.each(Object.entries(schemas))('the schema of %s is structural: every node has a type, required fields exist, defaults fit', (_kind, schema) => {
-  visit(schema, (node, path) => {
-    expect({ path, type: node.type }).toEqual({ path, type: expect.stringMatching(/^(object|array|string|integer)$/) });
-    for (const name of node.required ?? []) expect(Object.keys(node.properties ?? {})).toContain(name);
-    if (node.enum !== undefined && node.default !== undefined) expect(node.enum).toContain(node.default);
-    if (node.type === 'array') expect(node.items).toBeDefined();
-    expect(node.properties !== undefined && node.additionalProperties !== undefined).toBe(false);
-  });
-});
+test.each(Object.entries(schemas))(
+  'the schema of %s is structural: every node has a type, required fields exist, defaults fit',
+  (_kind, schema) => {
+    visit(schema, (node, path) => {
+      expect({ path, type: node.type }).toEqual({ path, type: expect.stringMatching(/^(object|array|string|integer)$/) });
+      for (const name of node.required ?? []) expect(Object.keys(node.properties ?? {})).toContain(name);
+      if (node.enum !== undefined && node.default !== undefined) expect(node.enum).toContain(node.default);
+      if (node.type === 'array') expect(node.items).toBeDefined();
+      expect(node.properties !== undefined && node.additionalProperties !== undefined).toBe(false);
+    });
+  },
+);
 
 test('ports are bounded wherever they stand', () => {
   const bounds = { minimum: 1, maximum: 65535 };

@@ -47,7 +47,11 @@ describe('a gateway in direct mode', () => {
 
   test('its pods run as nobody, with nothing, and may write nothing', () => {
     for (const { spec } of only<DeploymentResource>(gatewayManifests(peerOf(), optionsOf(), revision), 'Deployment')) {
-      expect(spec.template.spec.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } });
+      expect(spec.template.spec.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
       expect(spec.template.spec.containers[0]?.securityContext).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
@@ -96,18 +100,34 @@ describe('a gateway in direct mode', () => {
     ['go', 'fatal', 'registry.example/cl/cl-go-dataplane:v9.9.9', 'fatal'],
     ['envoy', 'fatal', 'registry.example/cl/cl-dataplane:v9.9.9', 'critical'],
   ] as const)('the data plane %s at log level %s runs %s with level %s', (dataplane, logLevel, image, level) => {
-    const container = containerOf('cl-dataplane', peerOf(), optionsOf({ dataplane, logLevel, registry: 'registry.example/cl', tag: 'v9.9.9' }));
+    const container = containerOf(
+      'cl-dataplane',
+      peerOf(),
+      optionsOf({ dataplane, logLevel, registry: 'registry.example/cl', tag: 'v9.9.9' }),
+    );
     expect(container).toMatchObject({ image, args: ['--log-level', level, '--controlplane-host', 'cl-controlplane'] });
   });
 
   test('replicas, resources, pull secrets and peer labels arrive where they count', () => {
-    const options = optionsOf({ controlplaneReplicas: 2, dataplaneReplicas: 3, imagePullSecrets: ['pull'], dataplaneResources: { limits: { memory: '1Gi' } } });
+    const options = optionsOf({
+      controlplaneReplicas: 2,
+      dataplaneReplicas: 3,
+      imagePullSecrets: ['pull'],
+      dataplaneResources: { limits: { memory: '1Gi' } },
+    });
     const peer = peerOf({ labels: { region: 'eu', arch: 'arm64' } });
     const [controlplane, dataplane] = only<DeploymentResource>(gatewayManifests(peer, options, revision), 'Deployment');
     expect([controlplane?.spec.replicas, dataplane?.spec.replicas]).toEqual([2, 3]);
     expect(dataplane?.spec.template.spec['imagePullSecrets']).toEqual([{ name: 'pull' }]);
     expect(containerOf('cl-dataplane', peer, options)?.['resources']).toEqual({ limits: { memory: '1Gi' } });
-    expect(containerOf('cl-controlplane', peer, options)?.['args']).toEqual(['--log-level', 'info', '--peer-label', 'arch=arm64', '--peer-label', 'region=eu']);
+    expect(containerOf('cl-controlplane', peer, options)?.['args']).toEqual([
+      '--log-level',
+      'info',
+      '--peer-label',
+      'arch=arm64',
+      '--peer-label',
+      'region=eu',
+    ]);
   });
 
   test('every file that it mounts comes from a Secret and key that it makes', () => {
@@ -124,10 +144,19 @@ describe('a gateway in direct mode', () => {
 
   test.each<[Parameters<typeof peerOf>[0], object]>([
     [{}, { type: 'LoadBalancer', ports: [{ name: 'dataplane', port: 443, targetPort: 4443 }] }],
-    [{ ingress: { type: 'LoadBalancer', port: 8443 } }, { type: 'LoadBalancer', ports: [{ name: 'dataplane', port: 8443, targetPort: 4443 }] }],
+    [
+      { ingress: { type: 'LoadBalancer', port: 8443 } },
+      { type: 'LoadBalancer', ports: [{ name: 'dataplane', port: 8443, targetPort: 4443 }] },
+    ],
     [{ ingress: { type: 'NodePort' } }, { type: 'NodePort', ports: [{ name: 'dataplane', port: 443, targetPort: 4443 }] }],
-    [{ ingress: { type: 'NodePort', nodePort: 30443 } }, { type: 'NodePort', ports: [{ name: 'dataplane', port: 443, targetPort: 4443, nodePort: 30443 }] }],
-    [{ ingress: { type: 'none', host: 'gw.example', port: 8443 } }, { type: 'ClusterIP', ports: [{ name: 'dataplane', port: 443, targetPort: 4443 }] }],
+    [
+      { ingress: { type: 'NodePort', nodePort: 30443 } },
+      { type: 'NodePort', ports: [{ name: 'dataplane', port: 443, targetPort: 4443, nodePort: 30443 }] },
+    ],
+    [
+      { ingress: { type: 'none', host: 'gw.example', port: 8443 } },
+      { type: 'ClusterIP', ports: [{ name: 'dataplane', port: 443, targetPort: 4443 }] },
+    ],
   ])('the ingress of %j becomes %j', (given, spec) => {
     const services = only<ServiceResource>(gatewayManifests(peerOf(given), optionsOf(), revision), 'Service');
     expect(services.find(({ metadata }) => metadata.name === 'clusterlink')?.spec).toEqual({ ...spec, selector: { app: 'cl-dataplane' } });
@@ -155,7 +184,11 @@ describe('the Secrets of a gateway', () => {
   });
 
   test('the revision of the site changes with its certificates, and holds nothing of its keys', () => {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } });
+    const { privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    });
     const one = site();
     expect(siteRevision({ ...one, dataplane: { ...one.dataplane, keyPem: privateKey } })).toBe(siteRevision(one));
     expect(siteRevision({ ...one, dataplane: { ...one.dataplane, certificatePem: 'renewed' } })).not.toBe(siteRevision(one));
@@ -178,7 +211,9 @@ describe('a gateway in operator mode', () => {
   test('the operator holds every permission that its control plane is given', () => {
     const [operator] = only<RoleResource>(operatorManifests(optionsOf()), 'ClusterRole');
     const held = new Set(operator?.rules.flatMap(grants));
-    const given = gatewayManifests(peerOf(), optionsOf(), revision).flatMap((object) => ('rules' in object ? (object as RoleResource).rules.flatMap(grants) : []));
+    const given = gatewayManifests(peerOf(), optionsOf(), revision).flatMap((object) =>
+      'rules' in object ? (object as RoleResource).rules.flatMap(grants) : [],
+    );
     expect(given.filter((grant) => !held.has(grant))).toEqual([]);
   });
 
@@ -206,14 +241,26 @@ describe('a gateway in operator mode', () => {
 
   test('without an ingress of the operator the Service that merging Imports need is made beside it', () => {
     const objects = instanceManifests(peerOf({ ingress: { type: 'none', host: 'gw.example' } }), optionsOf({ mode: 'operator' }));
-    expect(objects.map((object) => describeRef(refOf(object)))).toEqual(['Service clusterlink-system/clusterlink', 'Instance clusterlink-operator/clusterlink-system']);
+    expect(objects.map((object) => describeRef(refOf(object)))).toEqual([
+      'Service clusterlink-system/clusterlink',
+      'Instance clusterlink-operator/clusterlink-system',
+    ]);
     expect(objects[1]).toMatchObject({ spec: { ingress: { type: 'none' } } });
   });
 
   test('options that the operator cannot honour are refused, all at once', () => {
-    const options = optionsOf({ mode: 'operator', controlplaneReplicas: 2, imagePullSecrets: ['pull'], dataplaneResources: { limits: { cpu: '1' } }, logLevel: 'fatal' });
+    const options = optionsOf({
+      mode: 'operator',
+      controlplaneReplicas: 2,
+      imagePullSecrets: ['pull'],
+      dataplaneResources: { limits: { cpu: '1' } },
+      logLevel: 'fatal',
+    });
     expect(() => instanceManifests(peerOf(), options)).toThrow(
-      expect.objectContaining({ code: 'invalid', message: expect.stringMatching(/controlplaneReplicas 2.*imagePullSecrets.*dataplaneResources.*logLevel fatal/) }),
+      expect.objectContaining({
+        code: 'invalid',
+        message: expect.stringMatching(/controlplaneReplicas 2.*imagePullSecrets.*dataplaneResources.*logLevel fatal/),
+      }),
     );
   });
 });
@@ -239,7 +286,12 @@ function site(): SitePems {
 }
 
 function secretsOf(pems: SitePems) {
-  return gatewaySecrets({ namespace: 'mesh', site: pems, peer: { certificatePem: 'peer-cert', keyPem: 'peer-key' }, authorityPem: 'fabric-ca' });
+  return gatewaySecrets({
+    namespace: 'mesh',
+    site: pems,
+    peer: { certificatePem: 'peer-cert', keyPem: 'peer-key' },
+    authorityPem: 'fabric-ca',
+  });
 }
 
 function only<T extends KubeObject>(objects: readonly KubeObject[], kind: string): T[] {

@@ -26,9 +26,24 @@ test.each<[string, string, object, string]>([
   ['port 0', 'Peer', { gateways: [{ host: 'gw.example', port: 0 }] }, 'spec.gateways.0.port: must be 1–65535'],
   ['port 65536', 'Peer', { gateways: [{ host: 'gw.example', port: 65536 }] }, 'spec.gateways.0.port: must be 1–65535'],
   ['a fraction of a port', 'Peer', { gateways: [{ host: 'gw.example', port: 1.5 }] }, 'spec.gateways.0.port: must be a whole number'],
-  ['a host that is none', 'Peer', { gateways: [{ host: 'gw_1!', port: 443 }] }, 'spec.gateways.0.host: must be a DNS name or an IP address'],
-  ['a URL for a host', 'Peer', { gateways: [{ host: 'https://gw.example', port: 443 }] }, 'spec.gateways.0.host: must be a DNS name or an IP address'],
-  ['a number for an address', 'Peer', { gateways: [{ host: '1.2.3.999', port: 443 }] }, 'spec.gateways.0.host: must be a DNS name or an IP address'],
+  [
+    'a host that is none',
+    'Peer',
+    { gateways: [{ host: 'gw_1!', port: 443 }] },
+    'spec.gateways.0.host: must be a DNS name or an IP address',
+  ],
+  [
+    'a URL for a host',
+    'Peer',
+    { gateways: [{ host: 'https://gw.example', port: 443 }] },
+    'spec.gateways.0.host: must be a DNS name or an IP address',
+  ],
+  [
+    'a number for an address',
+    'Peer',
+    { gateways: [{ host: '1.2.3.999', port: 443 }] },
+    'spec.gateways.0.host: must be a DNS name or an IP address',
+  ],
   ['port -1', 'Export', { port: -1 }, 'spec.port: must be 1–65535'],
   ['an empty host', 'Export', { host: '', port: 80 }, 'spec.host: must be a DNS name or an IP address'],
   ['port 70000', 'Import', { ...GOOD.Import, port: 70000 }, 'spec.port: must be 1–65535'],
@@ -42,14 +57,36 @@ test.each<[string, string, object, string]>([
   ['an empty to', 'AccessPolicy', { ...GOOD.AccessPolicy, to: [] }, 'spec.to: must not be empty'],
   ['workloadSets', 'AccessPolicy', { ...GOOD.AccessPolicy, to: [{ workloadSets: ['all'] }] }, 'spec.to.0.workloadSets: must not be given'],
   ['no selector', 'AccessPolicy', { ...GOOD.AccessPolicy, to: [{}] }, 'spec.to.0.workloadSelector: '],
-  ['a label key with two slashes', 'AccessPolicy', selecting({ matchLabels: { 'client.clusterlink.net/labels.app.kubernetes.io/name': 'x' } }), 'must be a Kubernetes label key'],
+  [
+    'a label key with two slashes',
+    'AccessPolicy',
+    selecting({ matchLabels: { 'client.clusterlink.net/labels.app.kubernetes.io/name': 'x' } }),
+    'must be a Kubernetes label key',
+  ],
   ['a value that is no label value', 'AccessPolicy', selecting({ matchLabels: { app: 'not ok' } }), 'must be a Kubernetes label value'],
-  ['an unknown operator', 'AccessPolicy', selecting({ matchExpressions: [{ key: 'app', operator: 'Is', values: ['x'] }] }), 'matchExpressions.0.operator: '],
-  ['In without values', 'AccessPolicy', selecting({ matchExpressions: [{ key: 'app', operator: 'In', values: [] }] }), 'must not be empty with In'],
-  ['Exists with values', 'AccessPolicy', selecting({ matchExpressions: [{ key: 'app', operator: 'Exists', values: ['x'] }] }), 'must be empty with Exists'],
+  [
+    'an unknown operator',
+    'AccessPolicy',
+    selecting({ matchExpressions: [{ key: 'app', operator: 'Is', values: ['x'] }] }),
+    'matchExpressions.0.operator: ',
+  ],
+  [
+    'In without values',
+    'AccessPolicy',
+    selecting({ matchExpressions: [{ key: 'app', operator: 'In', values: [] }] }),
+    'must not be empty with In',
+  ],
+  [
+    'Exists with values',
+    'AccessPolicy',
+    selecting({ matchExpressions: [{ key: 'app', operator: 'Exists', values: ['x'] }] }),
+    'must be empty with Exists',
+  ],
   ['a misspelt selector', 'AccessPolicy', selecting({ matchLabel: {} }), 'matchLabel'],
 ])('%s in %s is refused', (_what, kind, spec, problem) => {
-  expect(() => assertSafe(make(kind, spec))).toThrow(expect.objectContaining({ code: 'invalid', message: expect.stringContaining(problem) }));
+  expect(() => assertSafe(make(kind, spec))).toThrow(
+    expect.objectContaining({ code: 'invalid', message: expect.stringContaining(problem) }),
+  );
 });
 
 test('the targetPort that stands on the cluster may be sent back, and no other', () => {
@@ -75,7 +112,9 @@ test('a privileged policy is cluster-wide', () => {
 test('all problems are told at once, with the object that has them', () => {
   const bad = make('Import', { port: 0, targetPort: 4443, sources: [], lbScheme: 'x' });
   expect(() => assertSafe(bad)).toThrow(
-    expect.objectContaining({ message: expect.stringMatching(/^Import shop\/web has \d problems:[^]*spec\.port[^]*spec\.targetPort[^]*spec\.lbScheme/) }),
+    expect.objectContaining({
+      message: expect.stringMatching(/^Import shop\/web has \d problems:[^]*spec\.port[^]*spec\.targetPort[^]*spec\.lbScheme/),
+    }),
   );
 });
 
@@ -83,7 +122,11 @@ test('whatever number stands for a port, only TCP ports pass', () => {
   fc.assert(
     fc.property(fc.oneof(fc.integer({ min: -70000, max: 140000 }), fc.double()), (port) => {
       const passes = Number.isInteger(port) && port >= 1 && port <= 65535;
-      const attempts = [make('Peer', { gateways: [{ host: 'gw.example', port }] }), make('Export', { port }), make('Import', { ...GOOD.Import, port })];
+      const attempts = [
+        make('Peer', { gateways: [{ host: 'gw.example', port }] }),
+        make('Export', { port }),
+        make('Import', { ...GOOD.Import, port }),
+      ];
       return attempts.every((object) => isSafe(object) === passes);
     }),
   );

@@ -6,7 +6,12 @@ import { access } from '../../src/model/connection';
 
 const service = { name: 'web', namespace: 'shop' };
 const base = { name: 'web-1', service };
-const client = { 'peer.clusterlink.net/name': 'east', 'client.clusterlink.net/namespace': 'shop', 'client.clusterlink.net/service-account': 'checkout', 'client.clusterlink.net/labels.app': 'checkout' };
+const client = {
+  'peer.clusterlink.net/name': 'east',
+  'client.clusterlink.net/namespace': 'shop',
+  'client.clusterlink.net/service-account': 'checkout',
+  'client.clusterlink.net/labels.app': 'checkout',
+};
 const server = { 'peer.clusterlink.net/name': 'west', 'export.clusterlink.net/name': 'web', 'export.clusterlink.net/namespace': 'shop' };
 
 const egress = (given: object = {}) => egressPolicy({ ...base, access: access.parse(given), exporters: ['west', 'south'] });
@@ -73,7 +78,12 @@ test('the same peers in another order make the same policy', () => {
 });
 
 test('every policy made here is safe to send', () => {
-  for (const given of [{}, { mode: 'allow-all' }, { privileged: true }, { clients: { namespace: 'shop', serviceAccount: 'x', labels: { app: 'y' } } }]) {
+  for (const given of [
+    {},
+    { mode: 'allow-all' },
+    { privileged: true },
+    { clients: { namespace: 'shop', serviceAccount: 'x', labels: { app: 'y' } } },
+  ]) {
     for (const make of [egress, ingress]) expect(() => assertSafe(make(given))).not.toThrow();
   }
 });
@@ -81,7 +91,10 @@ test('every policy made here is safe to send', () => {
 /** ClusterLink's own rule: any of `from`, and any of `to`, must match. */
 function admits(policy: ReturnType<typeof egress>, from: Record<string, string>, to: Record<string, string>): boolean {
   const { spec } = policy;
-  return spec.from.some(({ workloadSelector }) => matches(workloadSelector, from)) && spec.to.some(({ workloadSelector }) => matches(workloadSelector, to));
+  return (
+    spec.from.some(({ workloadSelector }) => matches(workloadSelector, from)) &&
+    spec.to.some(({ workloadSelector }) => matches(workloadSelector, to))
+  );
 }
 
 function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, attributes: Record<string, string>): boolean {

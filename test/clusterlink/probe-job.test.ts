@@ -74,7 +74,12 @@ describe('the Job', () => {
         restartPolicy: 'Never',
         automountServiceAccountToken: false,
         securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-        containers: [{ name: 'probe', securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } }],
+        containers: [
+          {
+            name: 'probe',
+            securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+          },
+        ],
       },
     });
     expect(job.spec.template.spec).not.toHaveProperty('serviceAccountName');

@@ -146,7 +146,11 @@ test('a program of another platform is installed without being run', async () =>
 
 test('a missing release is not found, named by its URL', async () => {
   answer = (_request, response) => response.writeHead(404).end();
-  await expect(install()).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining(`${base}/${TAG}/`), retryable: false });
+  await expect(install()).rejects.toMatchObject({
+    code: 'not_found',
+    message: expect.stringContaining(`${base}/${TAG}/`),
+    retryable: false,
+  });
 });
 
 test('the login in a mirror URL is sent to that mirror, and never told in a message', async () => {
@@ -180,8 +184,7 @@ test('a mirror that does not listen is unreachable', async () => {
 });
 
 test('redirects are followed, but not for ever and never to an unsafe place', async () => {
-  answer = (request, response) =>
-    request.url === '/end' ? response.end(GOOD) : response.writeHead(302, { location: '/end' }).end();
+  answer = (request, response) => (request.url === '/end' ? response.end(GOOD) : response.writeHead(302, { location: '/end' }).end());
   expect(await install()).toMatchObject({ installed: true });
   await rm(join(directory, 'clusterlink'), { recursive: true });
 
@@ -236,16 +239,22 @@ test('a mirror may be a folder, a file: URL or one archive', async () => {
     expect(await install({ source })).toMatchObject({ installed: true, digest: sha256(GOOD) });
     await rm(join(directory, 'clusterlink'), { recursive: true });
   }
-  await expect(install({ source: join(mirror, 'nowhere') })).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('nowhere') });
+  await expect(install({ source: join(mirror, 'nowhere') })).rejects.toMatchObject({
+    code: 'not_found',
+    message: expect.stringContaining('nowhere'),
+  });
 });
 
 test.each(['http://mirror.example', 'ftp://mirror.example/x'])('%s is refused as a mirror', async (source) => {
   await expect(install({ source })).rejects.toMatchObject({ code: 'invalid' });
 });
 
-test.each(['latest', '', '../v1.2.3', 'v1.2', '0.4.1', 'v1.2.3/..', 'v1.2.3\n', `v1.2.3-${'a'.repeat(80)}`])('the tag %j is refused', (tag) => {
-  expect(() => requireReleaseTag(tag)).toThrow(expect.objectContaining({ code: 'invalid' }));
-});
+test.each(['latest', '', '../v1.2.3', 'v1.2', '0.4.1', 'v1.2.3/..', 'v1.2.3\n', `v1.2.3-${'a'.repeat(80)}`])(
+  'the tag %j is refused',
+  (tag) => {
+    expect(() => requireReleaseTag(tag)).toThrow(expect.objectContaining({ code: 'invalid' }));
+  },
+);
 
 test.each(['v0.4.1', 'v1.0.0-rc.1'])('the tag %s is accepted', (tag) => {
   expect(requireReleaseTag(tag)).toBe(tag);
@@ -270,7 +279,14 @@ function sha256(bytes: Buffer): string {
 
 function archiveOf(entries: readonly Entry[]): Buffer {
   const blocks = entries.flatMap(({ path, body = '', type = 'File', linkpath }) => {
-    const header = new Header({ path, type, mode: 0o755, size: body.length, mtime: new Date(0), ...(linkpath === undefined ? {} : { linkpath }) });
+    const header = new Header({
+      path,
+      type,
+      mode: 0o755,
+      size: body.length,
+      mtime: new Date(0),
+      ...(linkpath === undefined ? {} : { linkpath }),
+    });
     header.encode();
     const padded = Buffer.alloc(Math.ceil(body.length / 512) * 512);
     padded.write(body);

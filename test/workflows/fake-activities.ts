@@ -46,7 +46,13 @@ export function fakeActivities(): FakeActivities {
     ensureExport: () => done,
     ensureImport: () => done,
     ensureAccess: () => done,
-    verifyConnection: ({ peer }: Parameters<Steps['verifyConnection']>[0]) => ({ peer: peer.name, verified: 'probe', attempts: 3, bytes: 3, address: 'echo.demo.svc:80' }),
+    verifyConnection: ({ peer }: Parameters<Steps['verifyConnection']>[0]) => ({
+      peer: peer.name,
+      verified: 'probe',
+      attempts: 3,
+      bytes: 3,
+      address: 'echo.demo.svc:80',
+    }),
     removeProbe: () => done,
     releaseImports: () => done,
     releaseExports: () => done,
@@ -65,7 +71,8 @@ export function fakeActivities(): FakeActivities {
       async (input: Record<string, unknown>) => {
         const peer = (input['peer'] as { name?: string } | undefined)?.name;
         calls.push({ name, peer, input });
-        const concerns = (rule: { name: keyof Steps; peer: string | undefined }): boolean => rule.name === name && (rule.peer === undefined || rule.peer === peer);
+        const concerns = (rule: { name: keyof Steps; peer: string | undefined }): boolean =>
+          rule.name === name && (rule.peer === undefined || rule.peer === peer);
         const hang = hangs.find(concerns);
         if (hang !== undefined) {
           hang.began();
@@ -75,17 +82,23 @@ export function fakeActivities(): FakeActivities {
         const failure = failures.find((rule) => concerns(rule) && rule.left > 0);
         if (failure !== undefined) {
           failure.left -= 1;
-          throw ApplicationFailure.create({ type: failure.code, message: `${name} failed`, nonRetryable: !failure.retryable, details: [{ hint: 'try again', attempts: Context.current().info.attempt }] });
+          throw ApplicationFailure.create({
+            type: failure.code,
+            message: `${name} failed`,
+            nonRetryable: !failure.retryable,
+            details: [{ hint: 'try again', attempts: Context.current().info.attempt }],
+          });
         }
         return { value: answers[name](input as never), attempts: Context.current().info.attempt };
       },
     ]),
-  ) as Activities;
+  ) as unknown as Activities;
 
   return {
     activities,
     calls,
-    fail: (name, { peer, code = 'internal', retryable = false, times = Infinity } = {}) => void failures.push({ name, peer, code, retryable, left: times }),
+    fail: (name, { peer, code = 'internal', retryable = false, times = Infinity } = {}) =>
+      void failures.push({ name, peer, code, retryable, left: times }),
     hang: (name, peer) => new Promise((resolve) => hangs.push({ name, peer, began: resolve })),
     answer: (name, give) => void Object.assign(answers, { [name]: give }),
     register: () => register,

@@ -47,14 +47,26 @@ test('a bootstrap looks first, then joins the peers side by side, then links the
   const fake = fakeActivities();
   const { result, status } = await bootstrap(fake, request());
   const log = fake.log();
-  expect(result).toMatchObject({ changed: true, links: [{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }], failed: [], residue: [] });
+  expect(result).toMatchObject({
+    changed: true,
+    links: [
+      { a: 'east', b: 'south' },
+      { a: 'east', b: 'west' },
+    ],
+    failed: [],
+    residue: [],
+  });
   for (const peer of ['west', 'south', 'east']) {
     const own = log.filter((entry) => entry.startsWith(`${peer}:`)).map((entry) => entry.split(':')[1]);
     expect(own.slice(0, 2).sort()).toEqual(['preflight', 'takeInventory']);
     expect(own.slice(2)).toEqual(['prepareGateway', 'deployGateway', 'awaitGateway', 'ensurePeerings', 'awaitPeerings', 'settleGateway']);
   }
-  expect(log.indexOf('ensureAuthority')).toBeGreaterThan(Math.max(...['west', 'south', 'east'].map((peer) => log.indexOf(`${peer}:preflight`))));
-  expect(log.indexOf('recordChange')).toBeGreaterThan(Math.max(...log.flatMap((entry, index) => (entry.endsWith(':awaitPeerings') ? [index] : []))));
+  expect(log.indexOf('ensureAuthority')).toBeGreaterThan(
+    Math.max(...['west', 'south', 'east'].map((peer) => log.indexOf(`${peer}:preflight`))),
+  );
+  expect(log.indexOf('recordChange')).toBeGreaterThan(
+    Math.max(...log.flatMap((entry, index) => (entry.endsWith(':awaitPeerings') ? [index] : []))),
+  );
   expect(status.phase).toBe('done');
   expect(new Set(status.steps.map((step) => step.state))).toEqual(new Set(['done']));
   expect(new Set(status.steps.map((step) => step.id)).size).toBe(status.steps.length);
@@ -75,7 +87,11 @@ test('a failed step is undone first to last, stage by stage, and the first failu
   const lastLink = Math.max(...undone.flatMap((entry, index) => (entry.endsWith(':releasePeerings') ? [index] : [])));
   const firstGateway = undone.findIndex((entry) => entry.endsWith(':releaseGateway'));
   expect(lastLink).toBeLessThan(firstGateway);
-  expect(undone.filter((entry) => entry.endsWith(':releaseGateway')).sort()).toEqual(['east:releaseGateway', 'south:releaseGateway', 'west:releaseGateway']);
+  expect(undone.filter((entry) => entry.endsWith(':releaseGateway')).sort()).toEqual([
+    'east:releaseGateway',
+    'south:releaseGateway',
+    'west:releaseGateway',
+  ]);
   expect(undone.indexOf('releaseAuthority')).toBeGreaterThan(firstGateway);
   expect(undone.filter((entry) => entry.endsWith(':takeInventory'))).toHaveLength(3);
   expect(status.phase).toBe('failed');
@@ -106,10 +122,14 @@ test('what an inventory shows to be left over is residue', async () => {
   const fake = fakeActivities();
   fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
   let looks = 0;
-  fake.answer('takeInventory', ({ peer }) => ({ entries: peer.name === 'west' && (looks += 1) > 1 ? [{ object: 'Secret clusterlink-system/cl-peer', digest: 'd', claims: [] }] : [] }));
+  fake.answer('takeInventory', ({ peer }) => ({
+    entries: peer.name === 'west' && (looks += 1) > 1 ? [{ object: 'Secret clusterlink-system/cl-peer', digest: 'd', claims: [] }] : [],
+  }));
   const { error } = await bootstrap(fake, request());
   const [details] = failureOf(error).details as [RunFailure];
-  expect(details.rollback.residue).toEqual([{ peer: 'west', object: 'Secret clusterlink-system/cl-peer', why: 'created by this run and still there' }]);
+  expect(details.rollback.residue).toEqual([
+    { peer: 'west', object: 'Secret clusterlink-system/cl-peer', why: 'created by this run and still there' },
+  ]);
   expect(details.rollback.inventories).toMatchObject({ west: { before: 0, after: 1 }, south: { before: 0, after: 0 } });
 });
 
@@ -150,7 +170,11 @@ test('all problems of all clusters are told at once, and nothing is touched', as
   expect(fake.log()).not.toContain('ensureAuthority');
 
   const twins = fakeActivities();
-  twins.answer('preflight', () => ({ clusterUid: 'same', version: 'v1.34.0', findings: [{ check: 'permissions', ok: false, message: 'may not create secrets' }] }));
+  twins.answer('preflight', () => ({
+    clusterUid: 'same',
+    version: 'v1.34.0',
+    findings: [{ check: 'permissions', ok: false, message: 'may not create secrets' }],
+  }));
   const both = failureOf((await bootstrap(twins, request())).error);
   expect(both.type).toBe('conflict');
   expect(both.message).toContain('south: is the same cluster as peer west');
@@ -161,7 +185,11 @@ test('all problems of all clusters are told at once, and nothing is touched', as
 test('invalid input fails the workflow with every problem, as a failure that is not retried', async () => {
   const taskQueue = uniqueTaskQueue();
   await withWorker(environment, { taskQueue, activities: {} }, async () => {
-    const started = environment.client.workflow.execute('BootstrapFabric', { taskQueue, workflowId: randomUUID(), args: [{ fabric: 'NO', peers: [{ name: 'a_b', context: '' }] }] });
+    const started = environment.client.workflow.execute('BootstrapFabric', {
+      taskQueue,
+      workflowId: randomUUID(),
+      args: [{ fabric: 'NO', peers: [{ name: 'a_b', context: '' }] }],
+    });
     const failure = failureOf(await started.catch((caught: unknown) => caught));
     expect(failure).toMatchObject({ type: 'invalid', nonRetryable: true });
     expect(failure.message).toMatch(/fabric: .*\n.*peers\.0\.name: .*\n.*peers\.0\.context: /);
