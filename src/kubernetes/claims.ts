@@ -1,0 +1,221 @@
+// Ownership of shared objects by claims. An object that several runs may need carries one annotation for each claim; its
+// spec is computed from all of them, and it goes (or gets its earlier state back) with the last one. The cluster holds the
+// truth and `resourceVersion` guards it, so any worker can begin, go on or undo at any time.
+import { setTimeout as delay } from 'node:timers/promises';
+import { FabricError, isFabricError } from '../errors/fabric-error';
+import type { Claim, Composed } from './claim-marks';
+import { composedObject, FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims, restoredObject } from './claim-marks';
+import type { Cluster } from './cluster';
+import { digestOf, sameJson } from './digest';
+import type { KubeObject, ObjectRef } from './kube-object';
+import { describeRef } from './kube-object';
+import { isAlreadyExists, isConflict, isObjectMissing, isResourceMissing } from './kubernetes-errors';
+
+/** How often a write that lost against another one is tried anew. */
+const MAX_ATTEMPTS = 12;
+const MAX_PAUSE_MS = 50;
+
+/**
+ * Computes an object from the sum of its claims, of which there is at least one. Pure: it is also asked what earlier claims gave.
+ * It may take over from `current` what a controller set. Fields of maps that it does not name stay as they are; lists are its own.
+ * @throws conflict when the claims contradict each other
+ */
+export type Compose<N> = (claims: readonly Claim<N>[], current: KubeObject | undefined) => Composed;
+
+export interface EnsureClaimOptions<N> {
+  readonly ref: ObjectRef;
+  readonly fabric: string;
+  readonly claim: Omit<Claim<N>, 'earlier'>;
+  /** Takes over an object that exists without our label, instead of a `conflict`. Never done to a Secret. */
+  readonly adopt?: boolean | undefined;
+  readonly compose: Compose<N>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EnsureClaimResult {
+  readonly object: KubeObject;
+  readonly created: boolean;
+  readonly changed: boolean;
+}
+
+export interface ReleaseClaimsOptions<N> {
+  readonly ref: ObjectRef;
+  readonly fabric: string;
+  readonly matches: (claim: Claim<N>) => boolean;
+  /** Undoes only what this run set: its claims go, or get back the need they had before. Absent: matching claims go, whoever set them. */
+  readonly run?: string | undefined;
+  readonly compose: Compose<N>;
+  /** What must happen before the object may go; idempotent, as it is called again when the object changes meanwhile. */
+  readonly beforeDelete?: ((object: KubeObject) => Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReleaseClaimsResult<N> {
+  readonly changed: boolean;
+  /** Whether this call deleted the object. Its finalizers are not waited for. */
+  readonly removed: boolean;
+  readonly remaining: readonly Claim<N>[];
+}
+
+/**
+ * Makes sure that the object exists, carries this claim and is as its claims want it. A claim that has the same need already is
+ * left to the run that set it; one with another need is changed, and keeps the one before for `releaseClaims` to bring back.
+ * @throws conflict when the object is somebody else's, or another fabric's; pending while it is being deleted; unavailable when
+ *   others keep changing it; and as `compose` and the cluster do
+ */
+export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptions<N>): Promise<EnsureClaimResult> {
+  const { ref, fabric, claim, adopt = false, compose, signal } = options;
+  return retryConflicts(ref, signal, async () => {
+    const current = await cluster.get<KubeObject>(ref, signal);
+    if (current === undefined) {
+      const object = composedObject({ ref, fabric, claims: [claim], composed: compose([claim], undefined) });
+      return { object: await cluster.create(object, signal), created: true, changed: true };
+    }
+    assertUsable(current, ref, fabric, adopt);
+    const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
+    const claims = withClaim(before, claim);
+    const previous = before.length === 0 ? {} : composeOrNothing(compose, before, current);
+    const object = composedObject({ ref, fabric, claims, composed: compose(claims, current), previous, current });
+    if (sameJson(object, current)) return { object: current, created: false, changed: false };
+    const replaced = await replaceIfThere(cluster, object, signal);
+    if (replaced === undefined) return 'again';
+    // What the server normalises away again (an empty list, say) is no change.
+    return { object: replaced, created: false, changed: replaced.metadata.resourceVersion !== current.metadata.resourceVersion };
+  });
+}
+
+/**
+ * Takes claims off the object. With the last one an object that we created is deleted, and an adopted one gets its earlier state
+ * back; otherwise the object is composed anew from those that remain. What is absent, or not this fabric's, is left alone.
+ * @throws unavailable when others keep changing the object; and as `compose`, `beforeDelete` and the cluster do
+ */
+export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsOptions<N>): Promise<ReleaseClaimsResult<N>> {
+  const { ref, fabric, matches, run, compose, beforeDelete, signal } = options;
+  const untouched = { changed: false, removed: false, remaining: [] };
+  let prepared: string | undefined;
+  return retryConflicts(ref, signal, async () => {
+    let current = await getIfKnown(cluster, ref, signal);
+    if (current === undefined || !isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return untouched;
+    const before = readClaims<N>(current);
+    const remaining = before.flatMap((claim) => (matches(claim) ? withoutRun(claim, run) : [claim]));
+    if (sameJson(remaining, before)) return { ...untouched, remaining: before };
+    if (remaining.length > 0) {
+      const previous = composeOrNothing(compose, before, current);
+      const object = composedObject({ ref, fabric, claims: remaining, composed: compose(remaining, current), previous, current });
+      if ((await replaceIfThere(cluster, object, signal)) === undefined) return 'again';
+      return { changed: true, removed: false, remaining };
+    }
+    if (current.metadata.labels?.[ORIGIN_LABEL] === 'adopted') {
+      if ((await replaceIfThere(cluster, restoredObject(current), signal)) === undefined) return 'again';
+      return { changed: true, removed: false, remaining };
+    }
+    if (beforeDelete !== undefined && prepared !== stateOf(current)) {
+      await beforeDelete(current);
+      // The preparation may have changed the object itself. If anybody else does so now, everything is looked at again.
+      current = await getIfKnown(cluster, ref, signal);
+      if (current === undefined) return untouched;
+      prepared = stateOf(current);
+      if (!sameJson(readClaims<N>(current), before)) return 'again';
+    }
+    const { uid, resourceVersion } = current.metadata;
+    const removed = await cluster.delete(ref, { uid, resourceVersion, signal });
+    return { changed: removed, removed, remaining };
+  });
+}
+
+/** Runs read-modify-write until it does not lose against another writer. */
+async function retryConflicts<R>(ref: ObjectRef, signal: AbortSignal | undefined, attempt: () => Promise<R | 'again'>): Promise<R> {
+  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
+    // Writers that lost at the same moment must not meet again at the same moment.
+    if (attempts > 0) await delay(Math.random() * MAX_PAUSE_MS, undefined, { signal });
+    try {
+      const result = await attempt();
+      if (result !== 'again') return result;
+    } catch (error) {
+      if (!isConflict(error) && !isAlreadyExists(error)) throw error;
+    }
+  }
+  throw new FabricError({ code: 'unavailable', message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`, object: describeRef(ref) });
+}
+
+function assertUsable(current: KubeObject, ref: ObjectRef, fabric: string, adopt: boolean): void {
+  const object = describeRef(ref);
+  if (current.metadata.deletionTimestamp !== undefined) {
+    throw new FabricError({ code: 'pending', message: `${object} is being deleted.`, hint: 'It is made anew once it is gone.', object });
+  }
+  if (isOurs(current, fabric)) return;
+  if (isManaged(current)) {
+    const owner = current.metadata.labels?.[FABRIC_LABEL] ?? 'unknown';
+    throw new FabricError({ code: 'conflict', message: `${object} belongs to fabric ${owner}, not to ${fabric}.`, hint: 'Choose another name or namespace, or tear that fabric down first.', object });
+  }
+  if (adopt && ref.kind !== 'Secret') return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `${object} exists already and is not managed by Skyfabric.`,
+    hint: ref.kind === 'Secret' ? 'Remove or rename it: a Secret is never adopted.' : 'Remove or rename it, or allow its adoption (`adopt: true`).',
+    object,
+  });
+}
+
+function isManaged({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[MANAGED_BY_LABEL] === MANAGED_BY;
+}
+
+function isOurs(object: KubeObject, fabric: string): boolean {
+  return isManaged(object) && object.metadata.labels?.[FABRIC_LABEL] === fabric;
+}
+
+function withClaim<N>(claims: readonly Claim<N>[], wanted: Omit<Claim<N>, 'earlier'>): Claim<N>[] {
+  const { id, by, run, need } = wanted;
+  const known = claims.find((claim) => claim.id === id);
+  if (known === undefined) return [...claims, { id, by, run, need }];
+  if (sameJson(known.need, need)) return [...claims];
+  // A run that changes its mind still owes what was there before it came.
+  const earlier = known.run === run ? known.earlier : { by: known.by, run: known.run, need: known.need };
+  const changed: Claim<N> = { id, by, run, need, ...(earlier === undefined ? {} : { earlier }) };
+  return claims.map((claim) => (claim === known ? changed : claim));
+}
+
+/** The claim as it would be had the run never been; an empty list when nothing of it is left. */
+function withoutRun<N>(claim: Claim<N>, run: string | undefined): Claim<N>[] {
+  const { earlier, ...now } = claim;
+  if (run === undefined) return [];
+  if (claim.run === run) return earlier === undefined ? [] : [{ id: claim.id, ...earlier }];
+  return earlier?.run === run ? [now] : [claim];
+}
+
+/** What claims gave before a change, so that fields only they asked for can be taken away; nothing if they contradict each other. */
+function composeOrNothing<N>(compose: Compose<N>, claims: readonly Claim<N>[], current: KubeObject): Composed {
+  try {
+    return compose(claims, current);
+  } catch (error) {
+    if (isFabricError(error)) return {};
+    throw error;
+  }
+}
+
+/** Changes with the claims and the contents of an object, but not with its status. */
+function stateOf(object: KubeObject): string {
+  const { labels, annotations, uid } = object.metadata;
+  return digestOf({ ...object, status: undefined, metadata: { labels, annotations, uid } });
+}
+
+/** Replaces an object; `undefined` when it went away meanwhile. */
+async function replaceIfThere(cluster: Cluster, object: KubeObject, signal: AbortSignal | undefined): Promise<KubeObject | undefined> {
+  try {
+    return await cluster.replace(object, signal);
+  } catch (error) {
+    if (isObjectMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** An object, or nothing where even its kind is unknown: then there is nothing of ours to release either. */
+async function getIfKnown(cluster: Cluster, ref: ObjectRef, signal: AbortSignal | undefined): Promise<KubeObject | undefined> {
+  try {
+    return await cluster.get<KubeObject>(ref, signal);
+  } catch (error) {
+    if (isResourceMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+// Everything of a fabric in a cluster, as digests: taken before and after a run, two inventories prove what it left behind.
+import { FABRIC_LABEL, fabricSelector, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims } from './claim-marks';
+import type { Cluster } from './cluster';
+import { digestOf, sameJson } from './digest';
+import type { KubeObject } from './kube-object';
+import { describeRef, refOf } from './kube-object';
+import { isResourceMissing } from './kubernetes-errors';
+
+/** One object of the fabric. */
+export interface InventoryEntry {
+  /** `Kind namespace/name`. */
+  readonly object: string;
+  /** Of its contents, our labels and its claims' needs; not of its status, nor of what controllers fill in. */
+  readonly digest: string;
+  readonly claims: readonly { readonly id: string; readonly by: string; readonly run: string }[];
+}
+
+/** Objects as `Kind namespace/name`; all three empty when nothing differs. */
+export interface InventoryDifference {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+}
+
+/** Every kind that this project creates. */
+const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
+  ['v1', 'Namespace'],
+  ['v1', 'ConfigMap'],
+  ['v1', 'Secret'],
+  ['v1', 'Service'],
+  ['v1', 'ServiceAccount'],
+  ['apps/v1', 'Deployment'],
+  ['batch/v1', 'Job'],
+  ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
+  ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'],
+  ['rbac.authorization.k8s.io/v1', 'Role'],
+  ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
+  ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
+  ['clusterlink.net/v1alpha1', 'AccessPolicy'],
+  ['clusterlink.net/v1alpha1', 'Export'],
+  ['clusterlink.net/v1alpha1', 'Import'],
+  ['clusterlink.net/v1alpha1', 'Instance'],
+  ['clusterlink.net/v1alpha1', 'Peer'],
+  ['clusterlink.net/v1alpha1', 'PrivilegedAccessPolicy'],
+];
+
+/** Parts of a spec that the cluster chooses, so that they differ when the same object is made again. */
+const VOLATILE: Readonly<Record<string, readonly string[]>> = {
+  Service: ['clusterIP', 'clusterIPs', 'healthCheckNodePort'],
+  Import: ['targetPort'],
+};
+
+/** All objects that carry the fabric's labels, sorted; kinds that the cluster does not know count as empty. */
+export async function takeInventory(cluster: Cluster, options: { readonly fabric: string; readonly signal?: AbortSignal | undefined }): Promise<InventoryEntry[]> {
+  const lists = await Promise.all(KINDS.map(([apiVersion, kind]) => listKind(cluster, apiVersion, kind, options.fabric, options.signal)));
+  return lists.flat().map(entryOf).sort((a, b) => (a.object < b.object ? -1 : 1));
+}
+
+/** What differs between two inventories of the same cluster; an object also counts as changed when its claims do. */
+export function diffInventory(before: readonly InventoryEntry[], after: readonly InventoryEntry[]): InventoryDifference {
+  const earlier = new Map(before.map((entry) => [entry.object, entry]));
+  const later = new Map(after.map((entry) => [entry.object, entry]));
+  return {
+    added: after.filter(({ object }) => !earlier.has(object)).map(({ object }) => object),
+    removed: before.filter(({ object }) => !later.has(object)).map(({ object }) => object),
+    changed: after.filter((entry) => earlier.has(entry.object) && !sameJson(earlier.get(entry.object), entry)).map(({ object }) => object),
+  };
+}
+
+async function listKind(cluster: Cluster, apiVersion: string, kind: string, fabric: string, signal: AbortSignal | undefined): Promise<readonly KubeObject[]> {
+  try {
+    return (await cluster.list<KubeObject>({ apiVersion, kind, labelSelector: fabricSelector(fabric) }, signal)).items;
+  } catch (error) {
+    if (isResourceMissing(error)) return [];
+    throw error;
+  }
+}
+
+function entryOf(object: KubeObject): InventoryEntry {
+  const { labels = {} } = object.metadata;
+  const contents: Record<string, unknown> = { ...object, metadata: undefined, status: undefined };
+  // A ServiceAccount's token Secrets are listed on it by a controller.
+  if (object.kind === 'ServiceAccount') delete contents['secrets'];
+  const volatile = VOLATILE[object.kind] ?? [];
+  if (typeof contents['spec'] === 'object') {
+    contents['spec'] = Object.fromEntries(Object.entries({ ...contents['spec'] }).filter(([field]) => !volatile.includes(field)));
+  }
+  const claims = readClaims<unknown>(object);
+  const marks = [MANAGED_BY_LABEL, FABRIC_LABEL, ORIGIN_LABEL].map((label) => labels[label]);
+  return {
+    object: describeRef(refOf(object)),
+    digest: digestOf({ contents, marks, needs: claims.map(({ id, need }) => ({ id, need })) }),
+    claims: claims.map(({ id, by, run }) => ({ id, by, run })),
+  };
+}

@@ -1,0 +1,77 @@
+// Where each kind lives in the Kubernetes API. A fixed table of the kinds this project uses instead of discovery:
+// discovery would cost requests at every start, and could tell nothing new about kinds whose schema the code knows.
+import { FabricError } from '../errors/fabric-error';
+import type { ObjectRef } from './kube-object';
+
+interface Resource {
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+const cluster = (plural: string): Resource => ({ plural, namespaced: false });
+const namespaced = (plural: string): Resource => ({ plural, namespaced: true });
+
+const RESOURCES: Readonly<Record<string, Readonly<Record<string, Resource>>>> = {
+  v1: {
+    Namespace: cluster('namespaces'),
+    Node: cluster('nodes'),
+    ConfigMap: namespaced('configmaps'),
+    Endpoints: namespaced('endpoints'),
+    Event: namespaced('events'),
+    Pod: namespaced('pods'),
+    Secret: namespaced('secrets'),
+    Service: namespaced('services'),
+    ServiceAccount: namespaced('serviceaccounts'),
+  },
+  'apps/v1': { Deployment: namespaced('deployments'), ReplicaSet: namespaced('replicasets') },
+  'batch/v1': { Job: namespaced('jobs') },
+  'rbac.authorization.k8s.io/v1': {
+    ClusterRole: cluster('clusterroles'),
+    ClusterRoleBinding: cluster('clusterrolebindings'),
+    Role: namespaced('roles'),
+    RoleBinding: namespaced('rolebindings'),
+  },
+  'apiextensions.k8s.io/v1': { CustomResourceDefinition: cluster('customresourcedefinitions') },
+  'authorization.k8s.io/v1': { SelfSubjectAccessReview: cluster('selfsubjectaccessreviews') },
+  'coordination.k8s.io/v1': { Lease: namespaced('leases') },
+  'discovery.k8s.io/v1': { EndpointSlice: namespaced('endpointslices') },
+  'clusterlink.net/v1alpha1': {
+    AccessPolicy: namespaced('accesspolicies'),
+    Export: namespaced('exports'),
+    Import: namespaced('imports'),
+    Instance: namespaced('instances'),
+    Peer: namespaced('peers'),
+    PrivilegedAccessPolicy: cluster('privilegedaccesspolicies'),
+  },
+};
+
+/** A kind, and optionally the namespace its objects are looked for in. */
+export interface KindRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace?: string | undefined;
+}
+
+/** The resource's plural name and API group, as permissions and messages give them (`''` is the core group). @throws internal */
+export function resourceOf(kind: KindRef): { readonly group: string; readonly resource: string; readonly namespaced: boolean } {
+  const resource = RESOURCES[kind.apiVersion]?.[kind.kind];
+  if (resource === undefined) throw new FabricError({ code: 'internal', message: `Kind ${kind.apiVersion} ${kind.kind} is not in the table of known resources.` });
+  const group = kind.apiVersion.includes('/') ? (kind.apiVersion.split('/')[0] ?? '') : '';
+  return { group, resource: resource.plural, namespaced: resource.namespaced };
+}
+
+/** The path of a collection; without a namespace, that of all namespaces. @throws internal */
+export function collectionPath(kind: KindRef): string {
+  const { resource, namespaced: inNamespace } = resourceOf(kind);
+  const root = kind.apiVersion.includes('/') ? `/apis/${kind.apiVersion}` : `/api/${kind.apiVersion}`;
+  if (!inNamespace || kind.namespace === undefined) return `${root}/${resource}`;
+  return `${root}/namespaces/${encodeURIComponent(kind.namespace)}/${resource}`;
+}
+
+/** The path of one object. @throws internal */
+export function objectPath(ref: ObjectRef): string {
+  if (resourceOf(ref).namespaced && ref.namespace === undefined) {
+    throw new FabricError({ code: 'internal', message: `${ref.kind} ${ref.name} needs a namespace.` });
+  }
+  return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+}
