@@ -1,0 +1,63 @@
+import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
+import { call } from './raw-client';
+
+let server: ApiServer;
+let token = '';
+
+beforeAll(async () => {
+  server = await startApiServer({ name: 'west' });
+  token = server.addToken({
+    user: 'robot',
+    rules: [
+      { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'create', 'patch'], namespaces: ['default'] },
+      { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['*'] },
+      { apiGroups: ['apps'], resources: ['deployments'], verbs: ['patch'] },
+    ],
+  });
+});
+
+afterAll(() => server.close());
+
+const asRobot = (method: string, path: string, body?: unknown, contentType = 'application/json'): ReturnType<typeof call> => call(server, method, path, body, { token, contentType });
+const review = async (resourceAttributes: object): Promise<boolean> =>
+  (await asRobot('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { spec: { resourceAttributes } })).body.status.allowed;
+
+test('what no rule admits is forbidden, in the words of RBAC', async () => {
+  expect((await asRobot('GET', '/api/v1/namespaces/default/secrets')).status).toBe(200);
+  expect((await asRobot('GET', '/api/v1/namespaces/kube-system/secrets/x')).body).toMatchObject({
+    code: 403,
+    reason: 'Forbidden',
+    message: 'secrets "x" is forbidden: User "robot" cannot get resource "secrets" in API group "" in the namespace "kube-system"',
+    details: { name: 'x', kind: 'secrets' },
+  });
+  expect((await asRobot('GET', '/api/v1/nodes')).body.message).toBe(
+    'nodes is forbidden: User "robot" cannot list resource "nodes" in API group "" at the cluster scope',
+  );
+  expect((await asRobot('GET', '/version')).status).toBe(200);
+});
+
+test('an access review answers as the rules would', async () => {
+  expect(await review({ verb: 'create', resource: 'secrets', namespace: 'default' })).toBe(true);
+  expect(await review({ verb: 'delete', resource: 'secrets', namespace: 'default' })).toBe(false);
+  expect(await review({ verb: 'create', resource: 'secrets' })).toBe(false);
+  expect(await review({ verb: 'patch', group: 'apps', resource: 'deployments', namespace: 'any' })).toBe(true);
+  expect(await review({ verb: 'patch', group: 'apps', resource: 'deployments', subresource: 'status' })).toBe(false);
+});
+
+test('apply needs the permission to create for what does not exist', async () => {
+  const path = '/apis/apps/v1/namespaces/default/deployments/web?fieldManager=robot';
+  const { body } = await asRobot('PATCH', path, { apiVersion: 'apps/v1', kind: 'Deployment' }, 'application/apply-patch+yaml');
+  expect(body).toMatchObject({ code: 403, message: expect.stringContaining('cannot create resource "deployments"') as string });
+});
+
+test('nobody grants what they do not hold', async () => {
+  const roles = '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles';
+  const robot = server.addToken({ user: 'clerk', rules: [
+    { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['create'] },
+    { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
+  ] });
+  const grant = (verbs: string[]): ReturnType<typeof call> =>
+    call(server, 'POST', roles, { metadata: { name: 'r' }, rules: [{ apiGroups: [''], resources: ['secrets'], verbs }] }, { token: robot });
+  expect((await grant(['get', 'delete'])).body).toMatchObject({ code: 403, message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string });
+  expect((await grant(['get'])).status).toBe(201);
+});

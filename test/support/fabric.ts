@@ -1,0 +1,180 @@
+// A whole fabric for a test file: simulated clusters, a worker with the real activities, and requests to make of it.
+// Every history that a test leaves is scanned for private keys when the harness closes.
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Worker } from '@temporalio/worker';
+import { createActivities } from '../../activities';
+import type { RunFailure } from '../../src/contract/results';
+import type { RunKind, Runs } from '../../src/contract/runs';
+import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import { ClusterPool } from '../../src/kubernetes/cluster-pool';
+import { takeInventory } from '../../src/kubernetes/inventory';
+import type { BootstrapRequestInput } from '../../src/model/requests';
+import { AuthorityStore } from '../../src/pki/authority-store';
+import { FileBackend } from '../../src/pki/file-backend';
+import { FaultInjector } from '../../src/playground/api-server/faults';
+import { startSimulatedClusters, type SimulatedClusters } from '../../src/playground/simulated-cluster';
+import { startRun, type StartedRun } from '../../src/temporal/runs';
+import { createWorker } from '../../src/temporal/worker';
+import { findSecretIn } from './secrets';
+import { testBundle, testEnvironment, uniqueTaskQueue } from './temporal';
+
+export type PeerName = string;
+
+/** The outcome of a run that was waited for. */
+export interface Outcome<R> {
+  readonly run: StartedRun<R>;
+  readonly result?: R;
+  readonly failure?: { readonly code: string; readonly message: string; readonly details: RunFailure };
+  readonly cancelled: boolean;
+}
+
+export class FabricHarness {
+  private readonly started: { workflowId: string; runId: string }[] = [];
+
+  private constructor(
+    readonly environment: TestWorkflowEnvironment,
+    readonly simulated: SimulatedClusters,
+    readonly faults: FaultInjector,
+    readonly taskQueue: string,
+    readonly keyDirectory: string,
+    private readonly pool: ClusterPool,
+    private readonly worker: Worker,
+    private readonly running: Promise<void>,
+  ) {}
+
+  static async start(names: readonly PeerName[]): Promise<FabricHarness> {
+    const faults = new FaultInjector();
+    const [environment, simulated, keyDirectory] = await Promise.all([
+      testEnvironment(),
+      startSimulatedClusters(names, { faults, readyDelayMs: 20, heartbeatMs: 100 }),
+      mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
+    ]);
+    const pool = new ClusterPool({ userAgent: ORCHESTRATOR });
+    const taskQueue = uniqueTaskQueue();
+    const worker = await createWorker({
+      connection: environment.nativeConnection,
+      namespace: 'default',
+      taskQueue,
+      activities: createActivities({ clusters: pool, authorities: new AuthorityStore(new FileBackend(keyDirectory)), releaseDirectory: keyDirectory }),
+      workflowBundle: testBundle(),
+      shutdownGraceTimeMs: 1_000,
+    });
+    return new FabricHarness(environment, simulated, faults, taskQueue, keyDirectory, pool, worker, worker.run());
+  }
+
+  /** A bootstrap of the given peers, hub and spoke round the first, with keys that are quick to make. */
+  bootstrapRequest(fabric: string, peers: readonly PeerName[] = this.simulated.clusters.map(({ name }) => name)): BootstrapRequestInput {
+    return {
+      fabric,
+      peers: peers.map((name) => ({
+        name,
+        context: name,
+        kubeconfig: this.simulated.kubeconfigPath,
+        ingress: { type: 'LoadBalancer' as const, port: this.simulated.cluster(name).ingressPort },
+      })),
+      links: { kind: 'hub-and-spoke', hub: peers[0] ?? '' },
+      certificates: { authorityKeyBits: 2048 },
+      deadlines: { step: '20s', undo: '20s' },
+    };
+  }
+
+  async begin<K extends RunKind>(kind: K, input: Runs[K]['input']): Promise<StartedRun<Runs[K]['result']>> {
+    const run = await startRun(this.environment.client, kind, input, this.taskQueue);
+    this.started.push({ workflowId: run.workflowId, runId: run.runId });
+    return run;
+  }
+
+  /** Starts a run and waits for its end, whatever it is. */
+  async run<K extends RunKind>(kind: K, input: Runs[K]['input']): Promise<Outcome<Runs[K]['result']>> {
+    return outcomeOf(await this.begin(kind, input));
+  }
+
+  /** Starts a run that must succeed. */
+  async succeed<K extends RunKind>(kind: K, input: Runs[K]['input']): Promise<Runs[K]['result']> {
+    const outcome = await this.run(kind, input);
+    if (outcome.result === undefined) throw new Error(`${kind} failed: ${JSON.stringify(outcome.failure)}`);
+    return outcome.result;
+  }
+
+  /** What stands on each cluster for a fabric: `cluster: Kind namespace/name digest`. */
+  async inventory(fabric: string): Promise<string[]> {
+    const lists = await Promise.all(
+      this.simulated.clusters.map(async ({ name, client }) => (await takeInventory(client, { fabric })).map(({ object, digest }) => `${name}: ${object} ${digest}`)),
+    );
+    return lists.flat();
+  }
+
+  /** Every object of every kind that our work could leave, whoever made it. */
+  async everything(): Promise<string[]> {
+    const lists = await Promise.all(
+      this.simulated.clusters.map(async ({ name, client }) => {
+        const kinds = [
+          ['v1', 'Namespace'], ['v1', 'Secret'], ['v1', 'ConfigMap'], ['v1', 'Service'], ['v1', 'ServiceAccount'], ['v1', 'Pod'],
+          ['apps/v1', 'Deployment'], ['batch/v1', 'Job'], ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
+          ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'], ['rbac.authorization.k8s.io/v1', 'Role'], ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
+          ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
+        ] as const;
+        const objects = await Promise.all(kinds.map(async ([apiVersion, kind]) => (await client.list({ apiVersion, kind })).items));
+        return objects.flat().map(({ kind, metadata }) => `${name}: ${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
+      }),
+    );
+    return lists.flat().sort();
+  }
+
+  async history(run: { readonly workflowId: string; readonly runId: string }) {
+    return this.environment.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
+  }
+
+  /** Ends everything, after the scan of every history for secrets. */
+  async close(): Promise<void> {
+    try {
+      const fabrics = new Set(this.started.map(({ workflowId }) => workflowId.split('/')[1] ?? ''));
+      for (const run of this.started) expectNoSecret(run.workflowId, await this.history(run));
+      for (const fabric of fabrics) {
+        const guard = this.environment.client.workflow.getHandle(guardWorkflowId(fabric));
+        const described = await guard.describe().catch(() => undefined);
+        if (described === undefined) continue;
+        expectNoSecret(guard.workflowId, await guard.fetchHistory());
+        if (described.status.name === 'RUNNING') await guard.terminate('the test has ended');
+      }
+    } finally {
+      this.worker.shutdown();
+      await this.running;
+      await this.simulated.close();
+      await this.pool.close();
+      await this.environment.teardown();
+      await rm(this.keyDirectory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** The user agent of the worker's requests, so that faults can spare the simulated clusters' own agents. */
+export const ORCHESTRATOR = 'skyfabric-test-worker';
+
+/** A fabric name that no other test uses. */
+export function uniqueFabric(): string {
+  return `f-${randomUUID().slice(0, 8)}`;
+}
+
+export async function outcomeOf<R>(run: StartedRun<R>): Promise<Outcome<R>> {
+  try {
+    return { run, result: await run.handle.result(), cancelled: false };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof CancelledFailure) return { run, cancelled: true };
+    if (!(cause instanceof ApplicationFailure)) throw error;
+    return { run, cancelled: false, failure: { code: cause.type ?? '', message: cause.message, details: cause.details?.[0] as RunFailure } };
+  }
+}
+
+function expectNoSecret(workflowId: string, history: unknown): void {
+  const found = findSecretIn(history);
+  if (found !== undefined) throw new Error(`the history of ${workflowId} holds ${found}`);
+}

@@ -1,0 +1,33 @@
+// Finds private keys, tokens and kubeconfig content in anything, also inside Temporal's payload bytes and base64.
+
+const MARKS: readonly (readonly [string, RegExp])[] = [
+  ['a private key', /PRIVATE KEY-----|BEGIN ENCRYPTED/],
+  // The base64 of "-----BEGIN PRIVATE", in its three alignments.
+  ['a private key in base64', /LS0tLS1CRUdJTiBQUklWQVRF|0tLS0tQkVHSU4gUFJJVkFUR|tLS0tLUJFR0lOIFBSSVZBVE/],
+  ['a PKCS#8 or PKCS#1 key in base64', /MII[A-Za-z0-9+/]{2,4}IBADANBgkqhkiG9w0BAQEFAASC/],
+  ['kubeconfig content', /client-key-data|client-certificate-data|kind: Config\b/],
+  ['a bearer token', /\btoken"?:\s*"?[A-Za-z0-9._-]{16,}/],
+];
+
+/** What secret stands in a value; `undefined` when none does. */
+export function findSecretIn(value: unknown): string | undefined {
+  const text = textOf(value);
+  return MARKS.find(([, mark]) => mark.test(text))?.[0];
+}
+
+function textOf(value: unknown): string {
+  const parts: string[] = [];
+  const visit = (item: unknown): void => {
+    if (typeof item === 'string') parts.push(item);
+    else if (item instanceof Uint8Array) parts.push(Buffer.from(item).toString('utf8'));
+    else if (Array.isArray(item)) item.forEach(visit);
+    else if (typeof item === 'object' && item !== null) {
+      for (const [key, inner] of Object.entries(item)) {
+        parts.push(key);
+        visit(inner);
+      }
+    }
+  };
+  visit(value);
+  return parts.join('\n');
+}
