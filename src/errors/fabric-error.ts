@@ -62,7 +62,15 @@ export class FabricError extends Error {
   /** The same failure, told of the peer it happened on. */
   at(peer: string): FabricError {
     if (this.peer !== undefined) return this;
-    return new FabricError({ code: this.code, message: this.message, hint: this.hint, peer, object: this.object, retryAfterMs: this.retryAfterMs, cause: this.cause });
+    return new FabricError({
+      code: this.code,
+      message: this.message,
+      hint: this.hint,
+      peer,
+      object: this.object,
+      retryAfterMs: this.retryAfterMs,
+      cause: this.cause,
+    });
   }
 }
 

@@ -1,9 +1,8 @@
 // A self-signed HTTPS certificate for servers of this process (the simulated clusters). It trusts nothing but itself.
 import { createPublicKey, randomBytes } from 'node:crypto';
-import { pki, type asn1 } from 'node-forge';
-import { FabricError } from '../errors/fabric-error';
-import { readPrivateKey, signWithSha256 } from './key-pair';
-import { SHA256_WITH_RSA, toDer } from './x509';
+import { pki } from 'node-forge';
+import { readPrivateKey } from './key-pair';
+import { SHA256_WITH_RSA, signToPem } from './x509';
 
 const LIFETIME_MS = 365 * 86_400_000;
 const SKEW_MS = 5 * 60_000;
@@ -43,13 +42,5 @@ export async function createServingCertificate(names: ServingNames): Promise<str
   ]);
   certificate.signatureOid = certificate.siginfo.algorithmOid = SHA256_WITH_RSA;
   certificate.signature = '';
-  const structure = pki.certificateToAsn1(certificate);
-  const [toBeSigned, , bits] = structure.value as asn1.Asn1[];
-  if (toBeSigned === undefined || bits === undefined) {
-    throw new FabricError({ code: 'internal', message: 'node-forge laid out a certificate without a signature' });
-  }
-  // A BIT STRING begins with its number of unused bits.
-  bits.value = `\0${(await signWithSha256(toDer(toBeSigned), key)).toString('latin1')}`;
-  const lines = toDer(structure).toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+  return signToPem('CERTIFICATE', pki.certificateToAsn1(certificate), key);
 }

@@ -51,6 +51,8 @@ export async function connectWorker(target: TemporalTarget = {}): Promise<Worker
   }
 }
 
+const HEARTBEAT_THROTTLE_MS = 1_000;
+
 /** Makes a worker. It holds its connection until it has been run and stopped. */
 export async function createWorker(settings: WorkerSettings): Promise<Worker> {
   const { shutdownGraceTimeMs = 10_000, maxCachedWorkflows = 500, workflowBundle, identity, ...rest } = settings;
@@ -58,6 +60,9 @@ export async function createWorker(settings: WorkerSettings): Promise<Worker> {
     ...rest,
     maxCachedWorkflows,
     shutdownGraceTime: shutdownGraceTimeMs,
+    // Cancellation travels with heartbeats, which the SDK would otherwise hold back for most of their timeout.
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     ...(workflowBundle === undefined ? {} : { workflowBundle }),
     ...(identity === undefined ? {} : { identity }),
   });

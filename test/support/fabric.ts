@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
+import type { temporal } from '@temporalio/proto';
 import { createActivities } from '../../activities';
 import type { RunFailure } from '../../src/contract/results';
 import type { RunKind, Runs } from '../../src/contract/runs';
@@ -22,9 +23,11 @@ import { startSimulatedClusters, type SimulatedClusters } from '../../src/playgr
 import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
 import { findSecretIn } from './secrets';
+import { StepTraps } from './step-traps';
 import { testBundle, testEnvironment, uniqueTaskQueue } from './temporal';
 
 export type PeerName = string;
+type History = temporal.api.history.v1.IHistory;
 
 /** The outcome of a run that was waited for. */
 export interface Outcome<R> {
@@ -41,6 +44,7 @@ export class FabricHarness {
     readonly environment: TestWorkflowEnvironment,
     readonly simulated: SimulatedClusters,
     readonly faults: FaultInjector,
+    readonly traps: StepTraps,
     readonly taskQueue: string,
     readonly keyDirectory: string,
     private readonly pool: ClusterPool,
@@ -50,22 +54,24 @@ export class FabricHarness {
 
   static async start(names: readonly PeerName[]): Promise<FabricHarness> {
     const faults = new FaultInjector();
+    const traps = new StepTraps();
     const [environment, simulated, keyDirectory] = await Promise.all([
       testEnvironment(),
       startSimulatedClusters(names, { faults, readyDelayMs: 20, heartbeatMs: 100 }),
       mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
-    const pool = new ClusterPool({ userAgent: ORCHESTRATOR });
+    const pool = new ClusterPool({ userAgent: ORCHESTRATOR, requestTimeoutMs: REQUEST_TIMEOUT_MS });
     const taskQueue = uniqueTaskQueue();
     const worker = await createWorker({
+      identity: 'skyfabric-test',
       connection: environment.nativeConnection,
       namespace: 'default',
       taskQueue,
-      activities: createActivities({ clusters: pool, authorities: new AuthorityStore(new FileBackend(keyDirectory)), releaseDirectory: keyDirectory }),
+      activities: traps.wrap(createActivities({ clusters: pool, authorities: new AuthorityStore(new FileBackend(keyDirectory)), releaseDirectory: keyDirectory })),
       workflowBundle: testBundle(),
       shutdownGraceTimeMs: 1_000,
     });
-    return new FabricHarness(environment, simulated, faults, taskQueue, keyDirectory, pool, worker, worker.run());
+    return new FabricHarness(environment, simulated, faults, traps, taskQueue, keyDirectory, pool, worker, worker.run());
   }
 
   /** A bootstrap of the given peers, hub and spoke round the first, with keys that are quick to make. */
@@ -131,17 +137,34 @@ export class FabricHarness {
     return this.environment.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
   }
 
-  /** Ends everything, after the scan of every history for secrets. */
+  /** The histories of all that was started, the registers' included. */
+  async histories(): Promise<{ workflowId: string; history: History }[]> {
+    const { workflow } = this.environment.client;
+    const runs = await Promise.all(this.started.map(async (run) => ({ workflowId: run.workflowId, history: await this.history(run) })));
+    const fabrics = [...new Set(this.started.map(({ workflowId }) => workflowId.split('/')[1] ?? ''))];
+    const guards = await Promise.all(
+      fabrics.map(async (fabric) => {
+        const guard = workflow.getHandle(guardWorkflowId(fabric));
+        const described = await guard.describe().catch(() => undefined);
+        return described === undefined ? [] : [{ workflowId: guard.workflowId, history: await guard.fetchHistory() }];
+      }),
+    );
+    return [...runs, ...guards.flat()];
+  }
+
+  /** Ends everything; before that every history is scanned for secrets, and replayed. */
   async close(): Promise<void> {
     try {
-      const fabrics = new Set(this.started.map(({ workflowId }) => workflowId.split('/')[1] ?? ''));
-      for (const run of this.started) expectNoSecret(run.workflowId, await this.history(run));
-      for (const fabric of fabrics) {
-        const guard = this.environment.client.workflow.getHandle(guardWorkflowId(fabric));
-        const described = await guard.describe().catch(() => undefined);
-        if (described === undefined) continue;
-        expectNoSecret(guard.workflowId, await guard.fetchHistory());
-        if (described.status.name === 'RUNNING') await guard.terminate('the test has ended');
+      const histories = await this.histories();
+      for (const { workflowId, history } of histories) expectNoSecret(workflowId, history);
+      for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: testBundle() }, histories)) {
+        if (error !== undefined) throw new Error(`${workflowId} does not replay`, { cause: error });
+      }
+      for (const { workflowId } of histories.filter((one) => one.workflowId.startsWith('fabric/'))) {
+        await this.environment.client.workflow
+          .getHandle(workflowId)
+          .terminate('the test has ended')
+          .catch(() => undefined); // It ended by itself.
       }
     } finally {
       this.worker.shutdown();
@@ -153,6 +176,9 @@ export class FabricHarness {
     }
   }
 }
+
+/** A request that hangs is given up after this long. */
+const REQUEST_TIMEOUT_MS = 3_000;
 
 /** The user agent of the worker's requests, so that faults can spare the simulated clusters' own agents. */
 export const ORCHESTRATOR = 'skyfabric-test-worker';

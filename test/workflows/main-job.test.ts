@@ -1,13 +1,20 @@
 // The main job, end to end on simulated clusters: mesh, connection, load balancing, policy, failover, teardown.
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
+import { readRegister } from '../../src/contract/read-register';
 import { readRunStatus } from '../../src/temporal/runs';
 import { FabricHarness, uniqueFabric } from '../support/fabric';
+import { saveHistories } from '../support/histories';
+import { final } from '../support/step-traps';
 
 let harness: FabricHarness;
 beforeAll(async () => {
   harness = await FabricHarness.start(['east', 'south', 'west']);
 });
-afterAll(() => harness.close());
+afterAll(async () => {
+  const directory = process.env['SKYFABRIC_SAVE_HISTORIES'];
+  if (directory !== undefined) await saveHistories(directory, await harness.histories());
+  await harness.close();
+});
 
 const URL = 'http://echo.demo.svc:8080/';
 const service = { name: 'echo', namespace: 'demo', port: 8080 };
@@ -62,4 +69,36 @@ test('bare clusters become a mesh, a service is balanced across it, links go, an
   expect(await harness.inventory(fabric)).toEqual([]);
   expect(await harness.everything()).toEqual(before);
   expect(simulated.clusters.flatMap((cluster) => cluster.incidents())).toEqual([]);
+}, 120_000);
+
+test('a cluster is checked, a link is asked for, a service is disconnected in part, and a failed bootstrap leaves nothing', async () => {
+  const fabric = uniqueFabric();
+  const { peers } = harness.bootstrapRequest(fabric);
+  const deadlines = { step: '20s', undo: '20s' };
+  const checked = await harness.succeed('CheckClusters', { fabric, peers });
+  expect(checked).toMatchObject({ ok: true, peers: [{ peer: 'east' }, { peer: 'south' }, { peer: 'west' }] });
+  const bare = await harness.everything();
+
+  harness.traps.set({ activity: 'awaitGateway', peer: 'south' }, async () => {
+    throw final(new Error('the image cannot be pulled'));
+  });
+  const failed = await harness.run('BootstrapFabric', harness.bootstrapRequest(fabric));
+  harness.traps.clear();
+  expect(failed.failure).toMatchObject({ message: expect.stringContaining('cannot be pulled'), details: { rollback: { failedPeer: 'south', residue: [] } } });
+  expect(await harness.everything()).toEqual(bare);
+
+  await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+  await harness.succeed('EstablishLink', { fabric, peers: ['west', 'east'], deadlines });
+  await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west', 'south'], to: ['east'], deadlines });
+  const partly = await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, from: ['west'], deadlines });
+  expect(partly).toMatchObject({ changed: true, ended: [], narrowed: [expect.stringMatching(/^connection-/)] });
+  expect(await answersFrom('frontend')).toEqual({ south: 20 });
+  const register = await readRegister(harness.environment.client, fabric);
+  // The link that was asked for stays, the one that only the connection needed stays with it.
+  expect(register?.links).toEqual([{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }]);
+  await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
+  expect((await readRegister(harness.environment.client, fabric))?.links).toEqual([{ a: 'east', b: 'west' }]);
+  expect((await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines })).changed).toBe(false);
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+  expect(await harness.everything()).toEqual(bare);
 }, 120_000);

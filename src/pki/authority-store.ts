@@ -1,0 +1,121 @@
+// Where the fabric authority is kept, and who needs it: it comes with its first claim and goes with its last. Workers in
+// parallel agree by compare-and-swap, and the first writer wins, so no run takes away an authority that another relies on.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FabricError } from '../errors/fabric-error';
+import { requireDnsLabel } from '../model/names';
+import type { AuthorityRecord } from './authority-record';
+import { createFabricAuthority, type KeyedCertificate } from './certificate';
+
+/** A place that keeps one record a fabric, and replaces it only for a writer who has seen the latest. */
+export interface AuthorityBackend {
+  /** The place in words, as `the key store /var/lib/skyfabric`. */
+  readonly description: string;
+  /** The record and its version; `undefined` when there is none. */
+  read(fabric: string): Promise<{ readonly record: AuthorityRecord; readonly version: string } | undefined>;
+  /**
+   * Writes the record in place of the given version; `undefined`: there must be none.
+   * @returns `false` when somebody else was first
+   */
+  write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean>;
+  /**
+   * Removes the record, if it is still the given version.
+   * @returns `false` when somebody else was first
+   */
+  remove(fabric: string, version: string): Promise<boolean>;
+}
+
+// Of writers that meet, one succeeds in every round: so many rounds fail only when a store refuses without a reason.
+const MOST_ATTEMPTS = 100;
+const LONGEST_PAUSE_MS = 50;
+
+/** The fabric authorities of one key store. */
+export class AuthorityStore {
+  /** @param create makes the authorities; {@link createFabricAuthority} by default. */
+  constructor(
+    private readonly backend: AuthorityBackend,
+    private readonly create: typeof createFabricAuthority = createFabricAuthority,
+  ) {}
+
+  /**
+   * Sees to it that the fabric has an authority, and that the claim is on it.
+   * A claim that is there already is left as it is, with the run that added it.
+   * @param options.keyBits `lifetimeDays`: for a new authority; 4096 and 3650 by default.
+   * @returns `created`: this call made the authority; `changed`: it made the authority or added the claim
+   * @throws FabricError `invalid`, `unavailable`, and what the backend throws
+   */
+  async ensure(options: {
+    readonly fabric: string;
+    readonly claim: string;
+    readonly run: string;
+    readonly keyBits?: number;
+    readonly lifetimeDays?: number;
+  }): Promise<{ certificatePem: string; created: boolean; changed: boolean }> {
+    const { claim, run } = options;
+    const fabric = requireDnsLabel(options.fabric, 'fabric');
+    let candidate: KeyedCertificate | undefined;
+    return this.retry(fabric, async () => {
+      const current = await this.backend.read(fabric);
+      if (current !== undefined && holderOf(claim, current.record) !== undefined) {
+        return { certificatePem: current.record.certificatePem, created: false, changed: false };
+      }
+      const { certificatePem, keyPem } = current?.record ?? (candidate ??= await this.create({ ...options, fabric }));
+      const claims = { ...current?.record.claims, [claim]: { run } };
+      const written = await this.backend.write(fabric, { certificatePem, keyPem, claims }, current?.version);
+      return written ? { certificatePem, created: current === undefined, changed: true } : undefined;
+    });
+  }
+
+  /**
+   * Reads the authority, for signing.
+   * @throws FabricError `not_found`, and what the backend throws
+   */
+  async load(fabric: string): Promise<KeyedCertificate> {
+    const current = await this.backend.read(requireDnsLabel(fabric, 'fabric'));
+    if (current !== undefined) return { certificatePem: current.record.certificatePem, keyPem: current.record.keyPem };
+    throw new FabricError({
+      code: 'not_found',
+      message: `Fabric ${fabric} has no authority in ${this.backend.description}`,
+      hint: `Bootstrap the fabric first, or give this worker the key store that fabric ${fabric} was bootstrapped with.`,
+    });
+  }
+
+  /**
+   * Takes the claim away, or every claim when none is named, and the authority with its last one. Nothing there: nothing changes.
+   * @param options.run with it, only a claim that this very run added: so undoing a run keeps what an earlier one relies on.
+   * @throws FabricError `invalid`, `unavailable`, and what the backend throws
+   */
+  async release(options: { readonly fabric: string; readonly claim?: string; readonly run?: string }): Promise<{ changed: boolean; removed: boolean }> {
+    const { claim, run } = options;
+    const fabric = requireDnsLabel(options.fabric, 'fabric');
+    return this.retry(fabric, async () => {
+      const current = await this.backend.read(fabric);
+      if (current === undefined) return { changed: false, removed: false };
+      const { record, version } = current;
+      const held = Object.entries(record.claims);
+      const kept = held.filter(([id, holder]) => (claim !== undefined && id !== claim) || (run !== undefined && holder.run !== run));
+      if (kept.length === held.length && held.length > 0) return { changed: false, removed: false };
+      const removed = kept.length === 0;
+      const claims = Object.fromEntries(kept);
+      const written = removed ? await this.backend.remove(fabric, version) : await this.backend.write(fabric, { ...record, claims }, version);
+      return written ? { changed: true, removed } : undefined;
+    });
+  }
+
+  private async retry<T>(fabric: string, attempt: () => Promise<T | undefined>): Promise<T> {
+    for (let count = 0; count < MOST_ATTEMPTS; count += 1) {
+      const result = await attempt();
+      if (result !== undefined) return result;
+      await sleep(Math.random() * LONGEST_PAUSE_MS);
+    }
+    throw new FabricError({
+      code: 'unavailable',
+      message: `The authority of fabric ${fabric} in ${this.backend.description} was changed by others at each of ${MOST_ATTEMPTS} attempts`,
+      hint: 'Try again; see whether many runs work on this fabric at once.',
+    });
+  }
+}
+
+/** The run that added the claim. */
+function holderOf(claim: string, { claims }: AuthorityRecord): string | undefined {
+  return Object.hasOwn(claims, claim) ? claims[claim]?.run : undefined;
+}

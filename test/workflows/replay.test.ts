@@ -1,0 +1,35 @@
+// Histories of earlier versions replay with the workflows of today: a run that is under way when a worker is upgraded goes on.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { Worker } from '@temporalio/worker';
+import { findSecretIn } from '../support/secrets';
+import { testBundle } from '../support/temporal';
+
+const DIRECTORY = join(__dirname, '..', 'histories');
+const files = readdirSync(DIRECTORY, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+
+test.each(files)('%s replays', async (file) => {
+  const text = readFileSync(join(DIRECTORY, file), 'utf8');
+  await expect(Worker.runReplayHistory({ workflowBundle: testBundle() }, JSON.parse(text))).resolves.toBeUndefined();
+});
+
+test.each(files)('%s holds no secret', (file) => {
+  const history = JSON.parse(readFileSync(join(DIRECTORY, file), 'utf8'), (key, value: unknown) =>
+    key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
+  ) as unknown;
+  expect(findSecretIn(history)).toBeUndefined();
+});
+
+test('there is a history of every workflow', () => {
+  const names = new Set(files.map((file) => file.replace(/^.*\//, '').replace(/-\d+\.json$/, '')));
+  expect([...names].sort()).toEqual(
+    ['BootstrapFabric', 'CheckClusters', 'ConnectServiceAcrossClusters', 'DisconnectService', 'EstablishLink', 'GuardFabric', 'TeardownFabric', 'TeardownLink'],
+  );
+});
+
+test('a history that no longer fits is noticed', async () => {
+  const file = files.find((name) => name.includes('TeardownLink')) ?? '';
+  const history = JSON.parse(readFileSync(join(DIRECTORY, file), 'utf8').replaceAll('observeClaims', 'observeNothing')) as unknown;
+  await expect(Worker.runReplayHistory({ workflowBundle: testBundle() }, history)).rejects.toBeInstanceOf(DeterminismViolationError);
+});
