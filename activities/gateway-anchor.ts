@@ -1,0 +1,139 @@
+// The anchor of a gateway: a ConfigMap in its namespace that carries the claims on the whole gateway, and notes which run changed
+// the gateway last. Whoever undoes or removes a gateway finds all it needs to know here, on the cluster itself.
+import type { Claimant } from '../src/model/claimant';
+import type { GatewayOptions } from '../src/model/gateway';
+import { FabricError } from '../src/errors/fabric-error';
+import { FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { ensureClaim, releaseClaims, type ReleaseClaimsResult } from '../src/kubernetes/claims';
+import type { Cluster } from '../src/kubernetes/cluster';
+import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
+
+/** Name of the ConfigMap. */
+export const ANCHOR = 'skyfabric-gateway';
+
+/** Where a gateway is, and on whose behalf it is worked on. */
+export interface GatewayPlace {
+  readonly cluster: Cluster;
+  readonly fabric: string;
+  readonly namespace: string;
+  readonly peer: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a claim asks of a gateway: a digest of its options. */
+export interface GatewayNeed {
+  readonly options: string;
+}
+
+type AnchorData = Partial<Readonly<Record<'peer' | 'mode' | 'options' | 'authority' | 'appliedBy' | 'removing', string>>>;
+
+/** The anchor as it stands. */
+export interface Anchor extends KubeObject {
+  readonly data?: AnchorData;
+}
+
+/** What a run notes before it changes a gateway. */
+export interface Applied {
+  readonly mode: GatewayOptions['mode'];
+  /** Digest of the options, as in `GatewayNeed`. */
+  readonly options: string;
+  /** Fingerprint of the fabric authority. */
+  readonly authority: string;
+}
+
+/** The fabric's labels, for every object that is made for its gateways. */
+export function marksOf(fabric: string): Readonly<Record<string, string>> {
+  return { [MANAGED_BY_LABEL]: MANAGED_BY, [FABRIC_LABEL]: fabric };
+}
+
+/** Whether an object carries the fabric's labels. */
+export function isMarked(object: KubeObject, fabric: string): boolean {
+  const labels = object.metadata.labels ?? {};
+  return labels[MANAGED_BY_LABEL] === MANAGED_BY && labels[FABRIC_LABEL] === fabric;
+}
+
+/** The fabric's anchor in a namespace; `undefined` when there is none. */
+export async function readAnchor({ cluster, fabric, namespace, signal }: GatewayPlace): Promise<Anchor | undefined> {
+  const anchor = await cluster.get<Anchor>(anchorRef(namespace), signal);
+  return anchor !== undefined && isMarked(anchor, fabric) ? anchor : undefined;
+}
+
+/** The claims on a gateway. */
+export function gatewayClaims(anchor: Anchor): readonly Claim<GatewayNeed>[] {
+  return readClaims<GatewayNeed>(anchor);
+}
+
+/**
+ * Claims the gateway, and makes the anchor with its first claim.
+ * @throws FabricError `conflict` when the namespace holds another peer's or another fabric's gateway, `pending` while it is being removed
+ */
+export async function claimGateway(place: GatewayPlace, claimant: Claimant, need: GatewayNeed): Promise<{ readonly anchor: Anchor; readonly changed: boolean }> {
+  const { cluster, fabric, namespace, peer, signal } = place;
+  const { id, by, run } = claimant;
+  const { object, changed } = await ensureClaim<GatewayNeed>(cluster, {
+    ref: anchorRef(namespace),
+    fabric,
+    claim: { id, by, run, need },
+    signal,
+    compose: (_claims, current) => {
+      const data = (current as Anchor | undefined)?.data;
+      if (data?.removing !== undefined) {
+        throw new FabricError({
+          code: 'pending',
+          message: `The gateway in namespace ${namespace} is being removed since ${data.removing}.`,
+          hint: 'It is installed anew once it is gone; `skyfabric teardown` finishes a removal that was interrupted.',
+          peer,
+        });
+      }
+      requireSamePeer(place, data?.peer);
+      return { data: { peer } };
+    },
+  });
+  return { anchor: object, changed };
+}
+
+/** @throws FabricError `conflict` when the namespace's gateway is that of a peer of another name */
+export function requireSamePeer({ namespace, peer }: GatewayPlace, standing: string | undefined): void {
+  if (standing === undefined || standing === peer) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `Namespace ${namespace} holds the gateway of peer ${standing}, not of ${peer}.`,
+    hint: `Call this peer ${standing}, as its certificates do, or tear that gateway down first.`,
+    peer,
+  });
+}
+
+/** Takes claims off the gateway; `beforeDelete` runs before the anchor goes with its last one. */
+export async function releaseGatewayClaims(
+  { cluster, fabric, namespace, signal }: GatewayPlace,
+  options: { readonly matches: (claim: Claim<GatewayNeed>) => boolean; readonly run: string | undefined; readonly beforeDelete: () => Promise<void> },
+): Promise<ReleaseClaimsResult<GatewayNeed>> {
+  return releaseClaims<GatewayNeed>(cluster, { ref: anchorRef(namespace), fabric, signal, compose: () => ({}), ...options });
+}
+
+/** Whether this run is the one that changed the gateway last. */
+export function isAppliedBy(anchor: Anchor | undefined, { id, run }: Claimant): boolean {
+  return anchor?.data?.appliedBy === `${id} ${run}`;
+}
+
+/** Notes that this run changes the gateway now. */
+export async function noteApplied({ cluster, namespace, signal }: GatewayPlace, { id, run }: Claimant, applied: Applied): Promise<void> {
+  await cluster.patch(anchorRef(namespace), { data: { ...applied, appliedBy: `${id} ${run}` } }, signal);
+}
+
+/** Puts the anchor's notes back as they were. */
+export async function restoreAnchorData({ cluster, namespace, signal }: GatewayPlace, earlier: AnchorData): Promise<void> {
+  const nothing = { mode: null, options: null, authority: null, appliedBy: null };
+  await cluster.patch(anchorRef(namespace), { data: { ...nothing, ...earlier } }, signal);
+}
+
+/** Notes that the gateway is being removed: from now on nobody can claim it. */
+export async function noteRemoval(place: GatewayPlace): Promise<void> {
+  const { cluster, namespace, signal } = place;
+  if ((await readAnchor(place))?.data?.removing !== undefined) return;
+  await cluster.patch(anchorRef(namespace), { data: { removing: new Date().toISOString() } }, signal);
+}
+
+function anchorRef(namespace: string): ObjectRef {
+  return { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: ANCHOR };
+}

@@ -1,0 +1,85 @@
+// ClusterLink's CustomResourceDefinitions on a cluster. Missing ones are made; existing ones, whoever made them, are neither
+// changed nor loosened, because others may hold objects of them.
+import { DEFINITIONS } from '../src/clusterlink/definitions';
+import { CLUSTERLINK_API_VERSION, CLUSTERLINK_GROUP } from '../src/clusterlink/resources';
+import { MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
+import type { Condition, KubeObject } from '../src/kubernetes/kube-object';
+import { refOf } from '../src/kubernetes/kube-object';
+import { isAlreadyExists, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { watchObjectUntil } from '../src/kubernetes/watch-until';
+import { tellProgress } from './activity-context';
+import { ANCHOR, isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
+
+const ESTABLISHED_TIMEOUT_MS = 30_000;
+const GONE_TIMEOUT_MS = 60_000;
+
+interface DefinitionStatus extends KubeObject {
+  readonly status?: { readonly conditions?: readonly Condition[] };
+}
+
+/** Creates the definitions that are missing, and waits until all are served. @throws FabricError `unready` */
+export async function ensureDefinitions(place: GatewayPlace): Promise<boolean> {
+  const changes = await Promise.all(DEFINITIONS.map((definition) => ensureDefinition(place, definition)));
+  return changes.includes(true);
+}
+
+async function ensureDefinition({ cluster, fabric, signal }: GatewayPlace, definition: KubeObject): Promise<boolean> {
+  const ref = refOf(definition);
+  const standing = await cluster.get<DefinitionStatus>(ref, signal);
+  if (standing !== undefined && isServed(standing)) return false;
+  let created = false;
+  if (standing === undefined) {
+    const labels = { ...definition.metadata.labels, ...marksOf(fabric), [ORIGIN_LABEL]: 'created' };
+    created = await cluster.create({ ...definition, metadata: { ...definition.metadata, labels } }, signal).then(
+      () => true,
+      (error: unknown) => {
+        if (isAlreadyExists(error)) return false;
+        throw error;
+      },
+    );
+  }
+  await watchObjectUntil<DefinitionStatus, true>(cluster, {
+    ref,
+    until: (object) => (object !== undefined && isServed(object) ? true : undefined),
+    describe: (object) => `definition ${ref.name} is ${object?.metadata.deletionTimestamp === undefined ? 'not served yet' : 'being deleted'}`,
+    timeoutMs: ESTABLISHED_TIMEOUT_MS,
+    signal,
+    onProgress: tellProgress,
+  });
+  return created;
+}
+
+function isServed({ metadata, status }: DefinitionStatus): boolean {
+  return metadata.deletionTimestamp === undefined && status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True') === true;
+}
+
+/** Removes the definitions that we made, unless a gateway is left on the cluster; those with objects stay. */
+export async function removeDefinitions(place: GatewayPlace): Promise<void> {
+  const { cluster, namespace, signal } = place;
+  const anchors = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` }, signal);
+  if (anchors.items.some(({ metadata }) => metadata.namespace !== namespace)) return;
+  await Promise.all(DEFINITIONS.map((definition) => removeDefinition(place, definition)));
+}
+
+async function removeDefinition({ cluster, fabric, signal }: GatewayPlace, definition: (typeof DEFINITIONS)[number]): Promise<void> {
+  const ref = refOf(definition);
+  const standing = await cluster.get<KubeObject>(ref, signal);
+  if (standing === undefined || !isMarked(standing, fabric)) return;
+  try {
+    const { items } = await cluster.list({ apiVersion: CLUSTERLINK_API_VERSION, kind: definition.spec.names.kind }, signal);
+    if (items.length > 0) return;
+  } catch (error) {
+    // Not served, so it has no objects.
+    if (!isResourceMissing(error)) throw error;
+  }
+  await cluster.delete(ref, { uid: standing.metadata.uid, signal });
+  await watchObjectUntil(cluster, {
+    ref,
+    until: (object) => (object?.metadata.uid === standing.metadata.uid ? undefined : true),
+    describe: () => `definition ${ref.name} of ${CLUSTERLINK_GROUP} is still being deleted`,
+    timeoutMs: GONE_TIMEOUT_MS,
+    code: 'pending',
+    signal,
+    onProgress: tellProgress,
+  });
+}

@@ -1,0 +1,151 @@
+// The objects that make up a gateway: those that should stand, and those that do.
+import { gatewayManifests } from '../src/clusterlink/gateway-manifests';
+import { peerSecret, siteRevision, siteSecrets, type SitePems } from '../src/clusterlink/gateway-secrets';
+import { SITE_REVISION_ANNOTATION } from '../src/clusterlink/gateway-deployment';
+import { CONTROLPLANE, DATAPLANE } from '../src/clusterlink/manifest';
+import { instanceManifests, operatorManifests } from '../src/clusterlink/operator-manifests';
+import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
+import { FabricError } from '../src/errors/fabric-error';
+import { fabricSelector } from '../src/kubernetes/claim-marks';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import type { GatewayOptions } from '../src/model/gateway';
+import type { Peer } from '../src/model/peer';
+import { isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
+
+const RBAC = 'rbac.authorization.k8s.io/v1';
+
+/** Kinds of a gateway's objects in a namespace, and cluster-wide. */
+const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
+  ['v1', 'Secret'],
+  ['v1', 'ServiceAccount'],
+  [RBAC, 'Role'],
+  [RBAC, 'RoleBinding'],
+  ['v1', 'Service'],
+  ['apps/v1', 'Deployment'],
+];
+const CLUSTER_KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
+  [RBAC, 'ClusterRole'],
+  [RBAC, 'ClusterRoleBinding'],
+];
+const INSTANCE = [CLUSTERLINK_API_VERSION, 'Instance'] as const;
+
+/** Kinds whose writes start or restart pods: last to be made and put back, first to be removed. */
+const STARTS_PODS = ['Deployment', 'Instance'];
+
+/** A gateway's Deployments, whoever makes them. */
+export const GATEWAY_DEPLOYMENTS: readonly string[] = [CONTROLPLANE, DATAPLANE];
+
+/** Secrets that a run keeps beside the gateway for its own use, by the beginning of their names. */
+export const EARLIER_PREFIX = 'skyfabric-earlier-';
+export const PENDING_KEY_PREFIX = 'skyfabric-pending-key-';
+
+/** What a gateway is made from, besides its certificates. */
+export interface GatewayDesign {
+  readonly peer: Peer;
+  readonly options: GatewayOptions;
+  /** Whether the cluster's pods can wait before they stop. */
+  readonly waitBeforeStop: boolean;
+}
+
+/** The certificates of a gateway with their keys. Secret. */
+export interface GatewayPems {
+  readonly site: SitePems;
+  readonly peer: { readonly certificatePem: string; readonly keyPem: string };
+  readonly authorityPem: string;
+}
+
+const NO_PEM = { certificatePem: '', keyPem: '' };
+
+/** Stands for the certificates where only the other contents of a design matter. */
+export const NO_PEMS: GatewayPems = { site: { caPem: '', controlplane: NO_PEM, dataplane: NO_PEM }, peer: NO_PEM, authorityPem: '' };
+
+/** Every object of the gateway, in two stages: what pods need at their start, and what starts them. @throws invalid */
+export function designedObjects(fabric: string, { peer, options, waitBeforeStop }: GatewayDesign, pems: GatewayPems): { readonly first: readonly KubeObject[]; readonly last: readonly KubeObject[] } {
+  const revision = siteRevision(pems.site);
+  const secrets = [...siteSecrets(peer.namespace, pems.site), peerSecret(peer.namespace, pems.peer, pems.authorityPem)];
+  const manifests =
+    options.mode === 'direct'
+      ? gatewayManifests(peer, options, { siteRevision: revision, waitBeforeStop })
+      : [...operatorManifests(options), ...instanceManifests(peer, options).map((object) => (object.kind === 'Instance' ? annotated(object, revision) : object))];
+  const objects = [...secrets, ...manifests].map((object) => marked(object, fabric));
+  return { first: objects.filter((object) => !startsPods(object)), last: objects.filter(startsPods) };
+}
+
+/** Names of the objects that a gateway will have, before its certificates are known. */
+function designedNames({ peer, options }: Pick<GatewayDesign, 'peer' | 'options'>): ReadonlySet<string> {
+  const { first, last } = designedObjects('', { peer, options, waitBeforeStop: false }, NO_PEMS);
+  return new Set([...first, ...last].map((object) => describeRef(refOf(object))));
+}
+
+/**
+ * The gateway's objects as they stand: those with our labels, in the gateway's namespace, the operator's, and cluster-wide. Secrets are
+ * among them, so nothing of it may be told. With a design, objects of its names that are not ours are refused.
+ * @throws FabricError `conflict`
+ */
+export async function observeGateway(place: GatewayPlace, design?: Pick<GatewayDesign, 'peer' | 'options'>): Promise<readonly KubeObject[]> {
+  const { fabric, namespace } = place;
+  // Where others may stand in the way, everything is looked at, not only what has our labels.
+  const inNamespace = KINDS.map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }));
+  const operator = design?.options.mode === 'direct' ? [] : [...KINDS, INSTANCE].map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }));
+  const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }));
+  const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
+  if (design !== undefined) refuseForeign(place, found, designedNames(design));
+  return found.filter((object) => isMarked(object, fabric) && !isKept(object));
+}
+
+/** Whether writing the object starts or restarts pods. */
+export function startsPods(object: KubeObject): boolean {
+  return STARTS_PODS.includes(object.kind);
+}
+
+/** Tells both Deployments that the operator made to restart with new site certificates: the operator itself would not. */
+export async function restartOperatorGateway(place: GatewayPlace, standing: readonly KubeObject[], next: KubeObject | undefined): Promise<void> {
+  const { cluster, namespace, signal } = place;
+  const revisionOf = (object: KubeObject | undefined): string | undefined => object?.metadata.annotations?.[SITE_REVISION_ANNOTATION];
+  const now = revisionOf(standing.find((object) => object.kind === 'Instance'));
+  const revision = revisionOf(next);
+  if (now === undefined || revision === undefined || now === revision) return;
+  const template = { metadata: { annotations: { [SITE_REVISION_ANNOTATION]: revision } } };
+  for (const name of GATEWAY_DEPLOYMENTS) {
+    const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name };
+    if ((await cluster.get(ref, signal)) !== undefined) await cluster.patch(ref, { spec: { template } }, signal);
+  }
+}
+
+async function listIfKnown({ cluster, signal }: GatewayPlace, query: { apiVersion: string; kind: string; namespace?: string; labelSelector?: string }): Promise<readonly KubeObject[]> {
+  try {
+    return (await cluster.list<KubeObject>(query, signal)).items;
+  } catch (error) {
+    if (isResourceMissing(error)) return [];
+    throw error;
+  }
+}
+
+function refuseForeign({ fabric, namespace, peer }: GatewayPlace, found: readonly KubeObject[], names: ReadonlySet<string>): void {
+  // Beside our Instance stand Deployments that the operator made, without our labels.
+  const operated = found.some((object) => object.kind === 'Instance' && isMarked(object, fabric));
+  const inTheWay = (object: KubeObject): boolean => names.has(describeRef(refOf(object))) || (!operated && object.kind === 'Deployment' && GATEWAY_DEPLOYMENTS.includes(object.metadata.name) && object.metadata.namespace === namespace);
+  const foreign = found.filter((object) => !isMarked(object, fabric) && inTheWay(object)).map((object) => describeRef(refOf(object)));
+  const [first] = foreign;
+  if (first === undefined) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `Namespace ${namespace} holds a gateway that this fabric did not install: ${foreign.join(', ')}.`,
+    hint: 'Choose another namespace on a cluster without ClusterLink, or remove that installation first (`clusterlink delete peer`, or the teardown of its fabric).',
+    peer,
+    object: first,
+  });
+}
+
+function isKept({ kind, metadata }: KubeObject): boolean {
+  return kind === 'Secret' && (metadata.name.startsWith(EARLIER_PREFIX) || metadata.name.startsWith(PENDING_KEY_PREFIX));
+}
+
+function marked(object: KubeObject, fabric: string): KubeObject {
+  return { ...object, metadata: { ...object.metadata, labels: { ...object.metadata.labels, ...marksOf(fabric) } } };
+}
+
+function annotated(object: KubeObject, revision: string): KubeObject {
+  return { ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [SITE_REVISION_ANNOTATION]: revision } } };
+}

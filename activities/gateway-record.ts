@@ -1,0 +1,102 @@
+// How an earlier gateway is kept while a run changes it, and put back when that run is undone: a Secret beside it, in its own
+// cluster, because the Secrets of the gateway are part of it.
+import { FabricError } from '../src/errors/fabric-error';
+import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
+import { canonicalJson } from '../src/kubernetes/digest';
+import { describeRef, refOf, type KubeObject, type ObjectMeta, type ObjectRef } from '../src/kubernetes/kube-object';
+import type { SecretResource } from '../src/clusterlink/manifest';
+import type { Claimant } from '../src/model/claimant';
+import { marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
+import { EARLIER_PREFIX, observeGateway, restartOperatorGateway, startsPods } from './gateway-objects';
+import { inParallel } from './in-parallel';
+
+/** A gateway as a run found it. */
+export interface EarlierGateway {
+  readonly run: string;
+  readonly anchor: NonNullable<Anchor['data']>;
+  readonly objects: readonly KubeObject[];
+}
+
+/** Keeps the gateway as it stands, unless this very run has done so: a retried step must not keep its own half-done work. */
+export async function keepEarlier({ cluster, fabric, namespace, signal }: GatewayPlace, claimant: Claimant, anchor: Anchor, standing: readonly KubeObject[]): Promise<void> {
+  const ref = recordRef(namespace, claimant);
+  const known = await cluster.get<SecretResource>(ref, signal);
+  if (known !== undefined) {
+    if (parse(known, ref).run === claimant.run) return;
+    // Left by a run that ended without settling or undoing: what stands now is what this run found.
+    await cluster.delete(ref, { uid: known.metadata.uid, signal });
+  }
+  const earlier: EarlierGateway = { run: claimant.run, anchor: anchor.data ?? {}, objects: standing.map(contentOf) };
+  const labels = { ...marksOf(fabric), [ORIGIN_LABEL]: 'created' };
+  const data = { earlier: Buffer.from(JSON.stringify(earlier)).toString('base64') };
+  await cluster.create<SecretResource>({ apiVersion: 'v1', kind: 'Secret', metadata: { name: ref.name, namespace, labels }, type: 'Opaque', data }, signal);
+}
+
+/** What this very run kept; `undefined` when it kept nothing. Holds Secrets. */
+export async function readEarlier({ cluster, namespace, signal }: GatewayPlace, claimant: Claimant): Promise<EarlierGateway | undefined> {
+  const ref = recordRef(namespace, claimant);
+  const secret = await cluster.get<SecretResource>(ref, signal);
+  const earlier = secret === undefined ? undefined : parse(secret, ref);
+  return earlier?.run === claimant.run ? earlier : undefined;
+}
+
+/** Puts the gateway's objects back as they were: those that changed, those that went, and none of those that came. */
+export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGateway): Promise<void> {
+  const { cluster, signal } = place;
+  const standing = await observeGateway(place);
+  const kept = new Set(objects.map((object) => describeRef(refOf(object))));
+  const came = standing.filter((object) => !kept.has(describeRef(refOf(object))));
+  await inParallel(came, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal }));
+  await inParallel(objects.filter((object) => !startsPods(object)), (object) => putBack(place, object));
+  await restartOperatorGateway(place, standing, objects.find((object) => object.kind === 'Instance'));
+  await inParallel(objects.filter(startsPods), (object) => putBack(place, object));
+}
+
+/** Removes what is kept for this claim; with a run, only what that run kept. */
+export async function dropEarlier({ cluster, namespace, signal }: GatewayPlace, claimant: Claimant, run: string | undefined): Promise<boolean> {
+  const ref = recordRef(namespace, claimant);
+  const secret = await cluster.get<SecretResource>(ref, signal);
+  if (secret === undefined || (run !== undefined && parse(secret, ref).run !== run)) return false;
+  return cluster.delete(ref, { uid: secret.metadata.uid, signal });
+}
+
+async function putBack({ cluster, signal }: GatewayPlace, earlier: KubeObject): Promise<void> {
+  const current = await cluster.get<KubeObject>(refOf(earlier), signal);
+  if (current === undefined) {
+    await cluster.create(withAddresses(earlier, undefined), signal);
+    return;
+  }
+  if (canonicalJson(contentOf(current)) === canonicalJson(earlier)) return;
+  const { uid, resourceVersion } = current.metadata;
+  await cluster.replace({ ...withAddresses(earlier, current), metadata: { ...earlier.metadata, ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) } }, signal);
+}
+
+/** An object without what the API server gives it. */
+function contentOf(object: KubeObject): KubeObject {
+  const { name, namespace, labels, annotations, finalizers, ownerReferences } = object.metadata;
+  const metadata = JSON.parse(JSON.stringify({ name, namespace, labels, annotations, finalizers, ownerReferences })) as ObjectMeta;
+  const { status: _status, ...content } = object as KubeObject & { readonly status?: unknown };
+  return { ...content, metadata };
+}
+
+/** A Service's addresses belong to the object that stands; one that is made anew gets new ones. */
+function withAddresses(earlier: KubeObject, current: KubeObject | undefined): KubeObject {
+  if (earlier.kind !== 'Service') return earlier;
+  const spec = (object: KubeObject | undefined): Readonly<Record<string, unknown>> => (object as { readonly spec?: Readonly<Record<string, unknown>> } | undefined)?.spec ?? {};
+  const { clusterIP: _ip, clusterIPs: _ips, healthCheckNodePort: _port, ...rest } = spec(earlier);
+  const { clusterIP, clusterIPs } = spec(current);
+  return { ...earlier, ...{ spec: { ...rest, ...(clusterIP === undefined ? {} : { clusterIP, clusterIPs }) } } };
+}
+
+function parse(secret: SecretResource, ref: ObjectRef): EarlierGateway {
+  try {
+    return JSON.parse(Buffer.from(secret.data['earlier'] ?? '', 'base64').toString('utf8')) as EarlierGateway;
+  } catch {
+    // The parser's message would quote the Secret.
+    throw new FabricError({ code: 'conflict', message: `${describeRef(ref)} was changed by hand and cannot be read.`, hint: 'Remove it; the gateway then stays as it is now.', object: describeRef(ref) });
+  }
+}
+
+function recordRef(namespace: string, { id }: Claimant): ObjectRef {
+  return { apiVersion: 'v1', kind: 'Secret', namespace, name: `${EARLIER_PREFIX}${id}` };
+}

@@ -1,0 +1,144 @@
+// Peerings: the `Peer` resources by which one gateway knows the others.
+import { setTimeout as delay } from 'node:timers/promises';
+import { composePeer, doubtMs, reachability } from '../src/clusterlink/compose-peering';
+import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
+import { PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
+import type { RemotePeer, Steps } from '../src/contract/activities';
+import { FabricError, isFabricError } from '../src/errors/fabric-error';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { watchUntil } from '../src/kubernetes/watch-until';
+import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
+import { signal, tellProgress } from './activity-context';
+import type { ActivityDeps } from './deps';
+import { inParallel } from './in-parallel';
+import { changeOf, ensureShared } from './managed';
+import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
+import { releaseNote, releaseShared } from './release-shared';
+import { defusePeer } from './remove-peer';
+import { probeGatewayTls } from './tls-probe';
+
+/** `ensurePeerings`, `awaitPeerings`, `releasePeerings`. */
+export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensurePeerings' | 'awaitPeerings' | 'releasePeerings'> {
+  return {
+    async ensurePeerings({ claimant, peer, remotes, probe }) {
+      const cluster = clusters.cluster(peer);
+      const now = new Date().toISOString();
+      const ensured = await inParallel(remotes, async ({ name, endpoint }) => {
+        const ref = sharedRef(PEER, name, peer.namespace);
+        const compose = safely(ref, (_claims, current) => composePeer(endpoint, now, current));
+        compose([], undefined);
+        // A Peer whose first heartbeat misses is asked again only 10 s later.
+        if (probe) await probeGatewayTls({ ...endpoint, servername: name, signal: signal() });
+        return ensureShared(cluster, ref, compose, { claimant, need: {}, adopt: false });
+      });
+      return changeOf({ created: ensured.some(({ created }) => created), changed: ensured.some(({ changed }) => changed) });
+    },
+
+    async awaitPeerings({ peer, remotes }) {
+      const cluster = clusters.cluster(peer);
+      const deadline = Date.now() + REACHABLE_TIMEOUT_MS;
+      for (;;) {
+        const peers = await awaitReachable(cluster, peer, remotes, deadline - Date.now());
+        const doubt = Math.max(0, ...peers.map((object) => doubtMs(object, Date.now())));
+        if (doubt === 0) return { changed: false, note: remotes.length === 1 ? 'reachable' : `${remotes.length} reachable` };
+        tellProgress(`waiting ${Math.ceil(doubt / 1_000)} s for a heartbeat to the new gateways`);
+        await delay(doubt, undefined, { signal: signal() });
+      }
+    },
+
+    async releasePeerings({ claimant, peer, scope, selection }) {
+      const cluster = clusters.cluster(peer);
+      const released = await releaseShared(cluster, PEER, {
+        claimant,
+        scope,
+        selection,
+        namespace: peer.namespace,
+        beforeDelete: (object) => defusePeer(cluster, object as PeerResource, signal()),
+      });
+      const remaining = new Set((await listPeers(cluster, peer.namespace)).map(({ metadata }) => metadata.name));
+      const asked = selection.remotes ?? released.removed.map(({ name }) => name);
+      return { ...releaseNote(released), gone: asked.filter((name) => !remaining.has(name)) };
+    },
+  };
+}
+
+/** @throws pending for sources that this peer is not linked to */
+export async function requirePeers(cluster: Cluster, { name, namespace }: PeerAddress, sources: readonly string[]): Promise<void> {
+  const known = new Set((await listPeers(cluster, namespace)).map(({ metadata }) => metadata.name));
+  const missing = sources.filter((source) => !known.has(source));
+  if (missing.length === 0) return;
+  throw new FabricError({
+    code: 'pending',
+    message: `Peer ${name} is not linked to ${missing.join(', ')}, from where it is to import.`,
+    hint: `Link them: \`skyfabric link ${name} ${missing[0] ?? ''}\`.`,
+    peer: name,
+    object: `Peer ${namespace}/${missing[0] ?? ''}`,
+  });
+}
+
+/** The Peers of a gateway's namespace, whoever made them. */
+export async function listPeers(cluster: Cluster, namespace: string): Promise<readonly PeerResource[]> {
+  try {
+    return (await cluster.list<PeerResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace }, signal())).items;
+  } catch (error) {
+    if (isResourceMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** The Peers of all remotes, once each of them is reachable at the endpoint it should have. @throws unreachable with a diagnosis of each */
+async function awaitReachable(cluster: Cluster, peer: PeerAddress, remotes: readonly RemotePeer[], timeoutMs: number): Promise<PeerResource[]> {
+  let latest: readonly PeerResource[] = [];
+  const find = (name: string): PeerResource | undefined => latest.find(({ metadata }) => metadata.name === name);
+  const missing = (): RemotePeer[] => remotes.filter((remote) => !isReachable(find(remote.name), remote.endpoint));
+  try {
+    return await watchUntil<PeerResource, PeerResource[]>(cluster, {
+      query: { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace: peer.namespace },
+      until: (peers) => {
+        latest = peers;
+        return missing().length === 0 ? remotes.flatMap(({ name }) => find(name) ?? []) : undefined;
+      },
+      describe: () => `not reachable yet: ${missing().map(({ name }) => name).join(', ')}`,
+      timeoutMs: Math.max(timeoutMs, 0),
+      code: 'unready',
+      signal: signal(),
+      onProgress: tellProgress,
+    });
+  } catch (error) {
+    if (!isFabricError(error, 'unready')) throw error;
+    const reasons = await inParallel(missing(), (remote) => diagnose(remote, find(remote.name)));
+    throw new FabricError({
+      code: 'unreachable',
+      message: `The gateway of ${peer.name} cannot reach ${reasons.join('; ')}.`,
+      hint: `Check the network between the gateways, and that both hold certificates of this fabric; see \`kubectl --context ${cluster.context} -n ${peer.namespace} describe peers.clusterlink.net\`.`,
+      peer: peer.name,
+      object: missing().map(({ name }) => `Peer ${peer.namespace}/${name}`)[0],
+      cause: error,
+    });
+  }
+}
+
+function isReachable(peer: PeerResource | undefined, endpoint: GatewayEndpoint): boolean {
+  return peer !== undefined && leadsTo(peer, endpoint) && reachability(peer)?.status === 'True';
+}
+
+function leadsTo({ spec }: PeerResource, endpoint: GatewayEndpoint): boolean {
+  return spec.gateways.some(({ host, port }) => host === endpoint.host && port === endpoint.port);
+}
+
+/** Why a remote is not reachable. ClusterLink itself never says so of one that never was. */
+async function diagnose({ name, endpoint }: RemotePeer, peer: PeerResource | undefined): Promise<string> {
+  const address = `${name} at ${endpoint.host}:${endpoint.port}`;
+  if (peer === undefined) return `${address}: its Peer is gone`;
+  if (!leadsTo(peer, endpoint)) return `${address}: its Peer names ${peer.spec.gateways.map(({ host, port }) => `${host}:${port}`).join(', ')} instead`;
+  const condition = reachability(peer);
+  const seen = condition === undefined ? 'no heartbeat was ever answered' : `no heartbeat has been answered since ${condition.lastTransitionTime ?? 'some time'}`;
+  try {
+    await probeGatewayTls({ ...endpoint, servername: name, signal: signal(), timeoutMs: DIAGNOSIS_TIMEOUT_MS });
+    return `${address}: ${seen}, although it answers this worker as ${name}: either no way leads there from inside the cluster, or one of the two does not trust the other's certificate`;
+  } catch (error) {
+    if (!isFabricError(error)) throw error;
+    return `${address}: ${seen}, and this worker finds: ${error.message.replace(/\.$/, '')}`;
+  }
+}

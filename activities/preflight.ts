@@ -1,0 +1,130 @@
+// Whether a bootstrap can succeed on a peer's cluster, found out before anything is changed. All findings at once; only a cluster that
+// does not answer ends the look.
+import { DEFINITIONS } from '../src/clusterlink/definitions';
+import { CONTROLPLANE } from '../src/clusterlink/manifest';
+import { CLUSTERLINK_API_VERSION, type InstanceResource } from '../src/clusterlink/resources';
+import type { Steps } from '../src/contract/activities';
+import type { CheckFinding } from '../src/contract/results';
+import { isFabricError } from '../src/errors/fabric-error';
+import { clusterUid, findMissingPermissions, serverVersion, type ServerVersion } from '../src/kubernetes/access';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import type { GatewayOptions } from '../src/model/gateway';
+import type { Peer } from '../src/model/peer';
+import { signal, tellProgress } from './activity-context';
+import type { ActivityDeps } from './deps';
+import { isMarked, readAnchor, requireSamePeer, type GatewayPlace } from './gateway-anchor';
+import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
+import { observeGateway } from './gateway-objects';
+import { inParallel } from './in-parallel';
+import { describePermission, neededPermissions } from './permissions';
+
+/** Validation rules in definitions (on by default since 1.25) and pod security as we set it; older releases are not maintained. */
+const LEAST_MINOR = 27;
+const MOST_NAMED = 8;
+
+/** `preflight`. */
+export function preflightActivities({ clusters }: ActivityDeps): Pick<Steps, 'preflight'> {
+  return {
+    async preflight({ fabric, peer, clusterlink }) {
+      const cluster = clusters.cluster(peer);
+      const place: GatewayPlace = { cluster, fabric, namespace: peer.namespace, peer: peer.name, signal: signal() };
+      tellProgress(`asking ${cluster.server}`);
+      const version = await serverVersion(cluster, place.signal);
+      const uid = await clusterUid(cluster, place.signal);
+      const looks = [
+        () => Promise.resolve(judgeVersion(version)),
+        () => judgePermissions(place, peer, clusterlink),
+        () => judgeNamespace(place),
+        () => judgeGateway(place, peer, clusterlink),
+        () => judgeElsewhere(place),
+        () => judgeDefinitions(place),
+      ];
+      const findings = await inParallel(looks, async (look) => {
+        try {
+          return await look();
+        } catch (error) {
+          // What may not be looked at is told by the finding on permissions.
+          if (isFabricError(error, 'forbidden')) return [];
+          throw error;
+        }
+      });
+      const reachable: CheckFinding = { check: 'reachable', ok: true, message: `${cluster.server} answers` };
+      return { clusterUid: uid, version: version.gitVersion, findings: [reachable, ...findings.flat()] };
+    },
+  };
+}
+
+function judgeVersion({ major, minor, gitVersion }: ServerVersion): CheckFinding[] {
+  const number = Number.parseInt(minor, 10);
+  if (major !== '1' || number < LEAST_MINOR) {
+    return [{ check: 'version', ok: false, message: `Kubernetes ${gitVersion} is too old: 1.${LEAST_MINOR} or later is needed`, hint: 'Upgrade the cluster.' }];
+  }
+  const sleeps = number >= SLEEP_SINCE_MINOR;
+  return [{ check: 'version', ok: true, message: `Kubernetes ${gitVersion}${sleeps ? '' : `: gateways restart without a pause (1.${SLEEP_SINCE_MINOR} has it), so a restart may cost some connections`}` }];
+}
+
+async function judgePermissions({ cluster, signal: abort }: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
+  const needed = neededPermissions({ peer, options });
+  const missing = await findMissingPermissions(cluster, needed, abort);
+  if (missing.length === 0) return [{ check: 'permissions', ok: true, message: `all ${needed.length} permissions are there` }];
+  const named = missing.slice(0, MOST_NAMED).map(describePermission).join(', ');
+  return [
+    {
+      check: 'permissions',
+      ok: false,
+      message: `${missing.length} of ${needed.length} permissions are missing: ${named}${missing.length > MOST_NAMED ? ' and more' : ''}`,
+      hint: `Grant them to the user of context ${cluster.context}, or use a context of a cluster administrator.`,
+    },
+  ];
+}
+
+async function judgeNamespace({ cluster, namespace, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
+  const current = await cluster.get<KubeObject>({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, abort);
+  if (current?.metadata.deletionTimestamp === undefined) {
+    return [{ check: 'namespace', ok: true, message: `namespace ${namespace} ${current === undefined ? 'will be made' : 'is there'}` }];
+  }
+  return [{ check: 'namespace', ok: false, message: `namespace ${namespace} is being deleted`, hint: `Wait until it is gone; if it stays, see what holds it: \`kubectl --context ${cluster.context} get namespace ${namespace} -o yaml\`.` }];
+}
+
+async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
+  try {
+    const [standing, anchor] = await Promise.all([observeGateway(place, { peer, options }), readAnchor(place)]);
+    requireSamePeer(place, anchor?.data?.peer);
+    requireSameMode(peer, options, anchor);
+    return [{ check: 'gateway', ok: true, message: standing.length === 0 ? 'no gateway is there' : `a gateway of fabric ${place.fabric} is there, and will be kept` }];
+  } catch (error) {
+    if (!isFabricError(error, 'conflict') && !isFabricError(error, 'invalid')) throw error;
+    return [{ check: 'gateway', ok: false, message: error.message.replace(/\.$/, ''), ...(error.hint === undefined ? {} : { hint: error.hint }) }];
+  }
+}
+
+/** Every control plane acts on the Imports and Exports of all namespaces, so two on one cluster would fight over them. */
+async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
+  const deployments = (await cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, abort)).items;
+  const instances = await cluster.list<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, abort).then(
+    ({ items }) => items,
+    (error: unknown) => {
+      if (isResourceMissing(error)) return [];
+      throw error;
+    },
+  );
+  const others = [...deployments.filter(({ metadata }) => metadata.namespace !== namespace), ...instances.filter(({ spec }) => spec.namespace !== namespace)];
+  if (others.length === 0) return [{ check: 'elsewhere', ok: true, message: 'no other ClusterLink is on this cluster' }];
+  const [first] = others;
+  return [
+    {
+      check: 'elsewhere',
+      ok: false,
+      message: `ClusterLink is on this cluster already: ${others.map((object) => describeRef(refOf(object))).join(', ')}`,
+      hint: first !== undefined && isMarked(first, fabric) ? `This cluster is a peer of fabric ${fabric} already; give --namespace ${first.metadata.namespace ?? ''}.` : 'Remove that installation first: a cluster has room for one gateway.',
+    },
+  ];
+}
+
+async function judgeDefinitions({ cluster, fabric, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
+  const found = (await inParallel(DEFINITIONS, (definition) => cluster.get<KubeObject>(refOf(definition), abort))).filter((definition) => definition !== undefined);
+  const theirs = found.filter((definition) => !isMarked(definition, fabric));
+  if (theirs.length === 0) return [];
+  return [{ check: 'definitions', ok: true, message: `${theirs.length} of ClusterLink's definitions are somebody else's: they are used as they are, and stay` }];
+}

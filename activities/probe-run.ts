@@ -1,0 +1,134 @@
+// One run of the probe: its Job, the wait for its end, and its removal, whatever happens.
+import { PROBE_CONTAINER, parseProbeResult, probeJob, type ProbeResult } from '../src/clusterlink/probe-job';
+import type { ConnectionInput } from '../src/contract/activities';
+import { FabricError } from '../src/errors/fabric-error';
+import { FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { cleanText, isAlreadyExists } from '../src/kubernetes/kubernetes-errors';
+import { explainPods, type Pod } from '../src/kubernetes/pods';
+import { watchUntil } from '../src/kubernetes/watch-until';
+import type { Access } from '../src/model/connection';
+import { signal, tellProgress } from './activity-context';
+import { inParallel } from './in-parallel';
+import { CLEANUP_TIMEOUT_MS, PROBE_ANSWER_SECONDS, PROBE_POD_TIMEOUT_MS, PROBE_START_TIMEOUT_MS } from './management-timeouts';
+
+/** Which connection a probe is for; on its Job and pod. */
+const PROBE_LABEL = 'skyfabric.io/probe';
+
+/** Nothing ever sets it, so the pod is never ready: it carries the labels of admitted callers, and may fit a Service's selector. */
+const READINESS_GATE = { conditionType: 'skyfabric.io/not-an-endpoint' };
+
+/** Why a container that waits is not going to start. */
+const STUCK = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull', 'CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
+
+const HINT = 'Give an image that this cluster can run (`image` of `verify`), or connect with `--verify status`.';
+
+type Input = ConnectionInput & { readonly access: Access };
+
+/**
+ * Opens the service `count` times from a pod that the access policy admits.
+ * @throws unready when the pod cannot start or does not end, in the cluster's words
+ */
+export async function runProbe(cluster: Cluster, input: Input & { readonly image: string; readonly count: number }): Promise<ProbeResult> {
+  await removeProbes(cluster, input, signal());
+  let result: ProbeResult;
+  try {
+    result = await resultOf(cluster, await createJob(cluster, input), input.count);
+  } catch (error) {
+    // The first failure is what counts; a Job that stays is found by `removeProbe`, and goes by itself after ten minutes.
+    await removeProbes(cluster, input, AbortSignal.timeout(CLEANUP_TIMEOUT_MS)).catch(() => false);
+    throw error;
+  }
+  await removeProbes(cluster, input, signal());
+  return result;
+}
+
+/** Removes every Job that this connection's probes have left, with its pods; says whether there was any. */
+export async function removeProbes(cluster: Cluster, { claimant, service, access }: Input, abort: AbortSignal): Promise<boolean> {
+  const namespace = namespaceOf({ service, access });
+  const labelSelector = `${FABRIC_LABEL}=${claimant.fabric},${PROBE_LABEL}=${claimant.id}`;
+  const { items } = await cluster.list<KubeObject>({ apiVersion: 'batch/v1', kind: 'Job', namespace, labelSelector }, abort);
+  const removed = await inParallel(items, (job) => cluster.delete(refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background', signal: abort }));
+  return removed.includes(true);
+}
+
+function namespaceOf({ service, access }: Pick<Input, 'service' | 'access'>): string {
+  return access.clients?.namespace ?? service.namespace;
+}
+
+async function createJob(cluster: Cluster, { claimant, service, access, image, count }: Parameters<typeof runProbe>[1]): Promise<KubeObject> {
+  const job = probeJob({
+    name: `probe-${claimant.id}`,
+    namespace: namespaceOf({ service, access }),
+    host: `${service.name}.${service.namespace}.svc`,
+    port: service.port,
+    count,
+    image,
+    labels: { ...access.clients?.labels, [MANAGED_BY_LABEL]: MANAGED_BY, [FABRIC_LABEL]: claimant.fabric, [ORIGIN_LABEL]: 'created', [PROBE_LABEL]: claimant.id },
+    timeoutSeconds: PROBE_ANSWER_SECONDS,
+    serviceAccount: access.clients?.serviceAccount,
+  });
+  const { template } = job.spec;
+  try {
+    return await cluster.create({ ...job, spec: { ...job.spec, template: { ...template, spec: { ...template.spec, readinessGates: [READINESS_GATE] } } } }, signal());
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    throw new FabricError({ code: 'pending', message: `${describeRef(refOf(job))} of an earlier attempt is still being deleted.`, object: describeRef(refOf(job)), cause: error });
+  }
+}
+
+async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promise<ProbeResult> {
+  const query = { apiVersion: 'v1', kind: 'Pod', namespace: job.metadata.namespace, labelSelector: `${PROBE_LABEL}=${job.metadata.labels?.[PROBE_LABEL] ?? ''}` };
+  const isOwn = ({ metadata }: Pod): boolean => metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) === true;
+  const wait = { query, hint: HINT, signal: signal(), onProgress: tellProgress };
+  const about = describeRef(refOf(job));
+  await watchUntil<Pod, true>(cluster, {
+    ...wait,
+    until: (pods) => (pods.some(isOwn) ? true : undefined),
+    describe: () => `${about} has no pod`,
+    timeoutMs: PROBE_POD_TIMEOUT_MS,
+  }).catch(async (error: unknown) => {
+    signal().throwIfAborted();
+    const why = await lastEvent(cluster, job);
+    throw why === undefined ? error : new FabricError({ code: 'unready', message: `${about} gets no pod: ${why}.`, hint: HINT, object: about, cause: error });
+  });
+  return watchUntil<Pod, ProbeResult>(cluster, {
+    ...wait,
+    until: (pods) => {
+      const own = pods.filter(isOwn);
+      const result = own.map(reportOf).find((report) => report !== undefined);
+      if (result === undefined && own.some(isStuck)) {
+        throw new FabricError({ code: 'unready', message: `The probe on ${cluster.toString()} cannot start: ${explainPods(own)}.`, hint: HINT, object: about });
+      }
+      return result;
+    },
+    describe: (pods) => `${about} has not ended: ${explainPods(pods.filter(isOwn))}`,
+    timeoutMs: PROBE_START_TIMEOUT_MS + 2 * count * PROBE_ANSWER_SECONDS * 1_000,
+  });
+}
+
+function reportOf({ status }: Pod): ProbeResult | undefined {
+  const message = status?.containerStatuses?.find(({ name }) => name === PROBE_CONTAINER)?.state?.terminated?.message;
+  return message === undefined ? undefined : parseProbeResult(message);
+}
+
+/** Also a pod that ended without a report: its image lacks a shell, or it was evicted. */
+function isStuck({ status }: Pod): boolean {
+  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return true;
+  return status?.containerStatuses?.some(({ state }) => STUCK.includes(state?.waiting?.reason ?? '')) === true;
+}
+
+interface Event extends KubeObject {
+  readonly type?: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** What Kubernetes last warned of an object, for who may read it: a quota or a policy that forbids its pod stands nowhere else. */
+async function lastEvent(cluster: Cluster, object: KubeObject): Promise<string | undefined> {
+  const query = { apiVersion: 'v1', kind: 'Event', namespace: object.metadata.namespace, fieldSelector: `involvedObject.uid=${object.metadata.uid ?? ''}` };
+  const { items } = await cluster.list<Event>(query, signal()).catch(() => ({ items: [] }));
+  const last = items.filter(({ type }) => type === 'Warning').at(-1);
+  return last === undefined ? undefined : cleanText([last.reason, last.message].filter((part) => part !== undefined).join(': '));
+}

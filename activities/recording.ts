@@ -1,0 +1,114 @@
+// What a peer holds of connections and links, read so that a withdrawal can be undone, and put back when it is.
+import { isDefused, type PeerNeed } from '../src/clusterlink/compose-peering';
+import type { PeerResource } from '../src/clusterlink/resources';
+import { EXPORT, IMPORT, PEER, POLICIES, safely, type SharedKind } from '../src/clusterlink/shared-kind';
+import type { ObservedClaim, RecordedObject, Selection, Steps } from '../src/contract/activities';
+import { FabricError } from '../src/errors/fabric-error';
+import { CLAIM_PREFIX, composedObject, ORIGIN_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import type { Compose } from '../src/kubernetes/claims';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
+import { signal } from './activity-context';
+import type { ActivityDeps } from './deps';
+import { inParallel } from './in-parallel';
+import { isSelected, listShared } from './managed';
+import { rewriteClaims } from './rewrite-claims';
+
+interface Seen {
+  readonly claims: readonly ObservedClaim[];
+  readonly objects: readonly RecordedObject[];
+}
+
+/** `observeClaims`, `restoreObjects`. */
+export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'observeClaims' | 'restoreObjects'> {
+  return {
+    async observeClaims({ fabric, peer, selection }) {
+      const cluster = clusters.cluster(peer);
+      const look = async <N>(kind: SharedKind<N>, namespace: string | undefined): Promise<Seen> =>
+        seenIn(kind, await listShared(cluster, kind, fabric, namespace), selection);
+      const namespace = selection.service?.namespace;
+      const seen = await Promise.all([look(PEER, peer.namespace), look(EXPORT, namespace), look(IMPORT, namespace), ...POLICIES.map((kind) => look(kind, namespace))]);
+      return { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
+    },
+
+    async restoreObjects({ claimant, peer, objects }) {
+      const cluster = clusters.cluster(peer);
+      let changed = false;
+      // Peers before the Imports that lead over them: a source without its Peer fails its share of the connections.
+      for (const restore of [of(PEER, restorePeer), of(EXPORT), ...POLICIES.map((kind) => of(kind)), of(IMPORT)]) {
+        changed = (await restore(cluster, claimant.fabric, objects)) || changed;
+      }
+      return { changed, note: changed ? 'restored' : 'as it was' };
+    },
+  };
+}
+
+/** The selected claims of these objects, and the objects with those claims on them: what others claim is theirs to put back. */
+function seenIn<N>(kind: SharedKind<N>, objects: readonly KubeObject[], selection: Selection): Seen {
+  const claims: ObservedClaim[] = [];
+  const recorded: RecordedObject[] = [];
+  for (const object of objects) {
+    const ref = refOf(object);
+    const selected = readClaims<N>(object).filter((claim) => isSelected(kind, ref, claim, selection));
+    if (selected.length === 0) continue;
+    recorded.push(recordOf(object, selected));
+    const { kind: name } = kind;
+    if (name === 'AccessPolicy' || name === 'PrivilegedAccessPolicy') continue;
+    for (const { id, by, need } of selected) {
+      claims.push({ kind: name, namespace: ref.namespace ?? '', name: ref.name, claim: id, by, remotes: kind.remotesOf(ref, need) });
+    }
+  }
+  return { claims, objects: recorded };
+}
+
+function recordOf<N>(object: KubeObject, claims: readonly Claim<N>[]): RecordedObject {
+  const { apiVersion, kind, metadata } = object;
+  const { name, namespace, labels = {}, annotations = {} } = metadata;
+  const notes = claims.map(({ id }): [string, string] => [`${CLAIM_PREFIX}${id}`, annotations[`${CLAIM_PREFIX}${id}`] ?? '']);
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }), labels, annotations: Object.fromEntries(notes) },
+    spec: (object as { readonly spec?: unknown }).spec,
+  };
+}
+
+type Restore<N> = (ref: ObjectRef, recorded: RecordedObject) => Compose<N>;
+
+/** Restores the recorded objects of one kind. @param composeAs how claims make the object again; default: as ever */
+function of<N>(kind: SharedKind<N>, composeAs: Restore<N> = (ref) => kind.compose(ref)) {
+  return async (cluster: Cluster, fabric: string, objects: readonly RecordedObject[]): Promise<boolean> => {
+    const own = objects.filter((object) => object.kind === kind.kind);
+    const changes = await inParallel(own, (recorded) => restoreObject(cluster, fabric, recorded, composeAs));
+    return changes.includes(true);
+  };
+}
+
+/** Where a recorded Peer led is a fact from then; one that was found since is newer, unless it was only defused. */
+function restorePeer(ref: ObjectRef, recorded: RecordedObject): Compose<PeerNeed> {
+  const { gateways } = recorded.spec as PeerResource['spec'];
+  return safely(ref, (_claims, current) => {
+    const peer = current as PeerResource | undefined;
+    return { spec: { gateways: peer === undefined || isDefused(peer) ? gateways : peer.spec.gateways } };
+  });
+}
+
+/** Every recorded claim as it was, beside those that others have set since; a missing object is made again. */
+async function restoreObject<N>(cluster: Cluster, fabric: string, recorded: RecordedObject, composeAs: Restore<N>): Promise<boolean> {
+  const ref = refOf(recorded);
+  const claims = readClaims<N>(recorded);
+  if (claims.length === 0) throw new FabricError({ code: 'internal', message: `${ref.kind} ${ref.name} was recorded without claims.` });
+  const compose = composeAs(ref, recorded);
+  return rewriteClaims<N>(cluster, {
+    ref,
+    fabric,
+    rewrite: (now) => [...now.filter(({ id }) => !claims.some((claim) => claim.id === id)), ...claims],
+    compose,
+    create: () => {
+      const composed = compose(claims, undefined);
+      return composedObject({ ref, fabric, claims, composed: { ...composed, labels: { ...recorded.metadata.labels, ...composed.labels } } });
+    },
+    adopt: recorded.metadata.labels?.[ORIGIN_LABEL] === 'adopted',
+    signal: signal(),
+  });
+}

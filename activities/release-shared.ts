@@ -1,0 +1,100 @@
+// Taking claims back from all objects of a kind: whole, or only as far as they concern some remote peers.
+import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
+import type { PolicySide } from '../src/clusterlink/compose-policy';
+import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
+import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { releaseClaims } from '../src/kubernetes/claims';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
+import type { Claimant } from '../src/model/claimant';
+import { signal } from './activity-context';
+import { inParallel } from './in-parallel';
+import { isSelected, listShared } from './managed';
+import { rewriteClaims } from './rewrite-claims';
+
+/** Which claims are taken back, and from where. */
+export interface Release<N> {
+  readonly claimant: Claimant;
+  readonly scope: ReleaseScope;
+  readonly selection: Selection;
+  /** Where to look; default everywhere. */
+  readonly namespace?: string | undefined;
+  /** Limits it further. */
+  readonly concerns?: (need: N) => boolean;
+  readonly beforeDelete?: (object: KubeObject) => Promise<void>;
+}
+
+export interface Released {
+  readonly changed: boolean;
+  /** The objects that went with their last claim. */
+  readonly removed: readonly ObjectRef[];
+}
+
+/**
+ * Takes claims back from every object of a kind. A claim that still needs other remotes than the selected ones is narrowed, and
+ * keeps what it was for the run that may want it back; an object goes with its last claim.
+ */
+export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
+  const { claimant, namespace } = release;
+  const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => readClaims<N>(object).some((claim) => isReleased(kind, refOf(object), claim, release)));
+  const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
+  return { changed: outcomes.some(({ changed }) => changed), removed: objects.flatMap((object, index) => (outcomes[index]?.removed === true ? [refOf(object)] : [])) };
+}
+
+/** Imports with their egress policies, or Exports with their ingress policies. */
+export async function releaseConnection<N>(cluster: Cluster, kind: SharedKind<N>, side: PolicySide, release: Omit<Release<N>, 'namespace' | 'concerns' | 'beforeDelete'>): Promise<Released> {
+  const namespace = release.selection.service?.namespace;
+  const { changed, removed } = await releaseShared(cluster, kind, { ...release, namespace });
+  const policies = await inParallel(POLICIES, (policy) => releaseShared(cluster, policy, { ...release, namespace, concerns: (need) => need.side === side }));
+  return { changed: changed || policies.some((policy) => policy.changed), removed };
+}
+
+/** What a release did, for the step tree. */
+export function releaseNote({ changed, removed }: Released): Pick<Change, 'changed' | 'note'> {
+  return { changed, note: removed.length > 0 ? 'removed' : changed ? 'claims taken back' : 'nothing to take back' };
+}
+
+async function releaseOne<N>(cluster: Cluster, kind: SharedKind<N>, ref: ObjectRef, release: Release<N>): Promise<{ readonly changed: boolean; readonly removed: boolean }> {
+  const { claimant, scope, beforeDelete } = release;
+  const { fabric, run } = claimant;
+  const compose = kind.compose(ref);
+  const left = (claim: Claim<N>): string[] => {
+    const { remotes } = release.selection;
+    return remotes === undefined || scope === 'run' ? [] : kind.remotesOf(ref, claim.need).filter((remote) => !remotes.includes(remote));
+  };
+  const narrowed = await rewriteClaims<N>(cluster, {
+    ref,
+    fabric,
+    rewrite: (claims) => claims.map((claim) => (isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), run) : claim)),
+    compose,
+    signal: signal(),
+  });
+  const { changed, removed } = await releaseClaims<N>(cluster, {
+    ref,
+    fabric,
+    matches: (claim) => isReleased(kind, ref, claim, release) && left(claim).length === 0,
+    run: scope === 'run' ? run : undefined,
+    compose,
+    beforeDelete,
+    signal: signal(),
+  });
+  return { changed: narrowed || changed, removed };
+}
+
+function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly string[], run: string): Claim<N> {
+  const { id, by, need } = claim;
+  const earlier = claim.run === run ? claim.earlier : { by, run: claim.run, need };
+  return { id, by, run, need: kind.narrowed(need, remotes), ...(earlier === undefined ? {} : { earlier }) };
+}
+
+function isReleased<N>(kind: SharedKind<N>, ref: ObjectRef, claim: Claim<N>, { claimant, scope, selection, concerns }: Release<N>): boolean {
+  if (!isSelected(kind, ref, claim, selection) || concerns?.(claim.need) === false) return false;
+  switch (scope) {
+    case 'run':
+      return claim.id === claimant.id && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
+    case 'claim':
+      return selection.claims !== undefined || claim.id === claimant.id;
+    case 'all':
+      return true;
+  }
+}

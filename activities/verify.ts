@@ -1,0 +1,102 @@
+// Verification: a connection is connected when bytes came back over it, on every importing peer.
+import { policyRef } from '../src/clusterlink/compose-policy';
+import { reachability } from '../src/clusterlink/compose-peering';
+import type { ProbeReason, ProbeResult } from '../src/clusterlink/probe-job';
+import { CONDITION, type ImportResource } from '../src/clusterlink/resources';
+import { IMPORT, sharedRef } from '../src/clusterlink/shared-kind';
+import type { ConnectionInput, Steps } from '../src/contract/activities';
+import { FabricError } from '../src/errors/fabric-error';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { describeRef } from '../src/kubernetes/kube-object';
+import type { Access } from '../src/model/connection';
+import { signal } from './activity-context';
+import type { ActivityDeps } from './deps';
+import { awaitConditions } from './managed';
+import { listPeers } from './peering';
+import { removeProbes, runProbe } from './probe-run';
+
+type Input = ConnectionInput & { readonly sources: readonly string[]; readonly access: Access };
+
+/** Each source is met, even when they are chosen at random; and a single one is not believed once. */
+const connectionsFor = (sources: readonly string[]): number => Math.max(3, 2 * sources.length);
+
+/** `verifyConnection`, `removeProbe`. */
+export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verifyConnection' | 'removeProbe'> {
+  return {
+    async verifyConnection(input) {
+      const { peer, service, sources, verify } = input;
+      const cluster = clusters.cluster(peer);
+      const proof = { peer: peer.name, address: `${service.name}.${service.namespace}.svc:${service.port}` };
+      if (verify.mode === 'status') {
+        await requireHealthy(cluster, input);
+        return { ...proof, verified: 'status', attempts: 0, bytes: 0 };
+      }
+      const count = connectionsFor(sources);
+      const result = await runProbe(cluster, { ...input, image: verify.image, count });
+      if (!result.ok) throw await probeFailure(cluster, input, proof.address, result);
+      return { ...proof, verified: 'probe', attempts: count, bytes: result.bytes };
+    },
+
+    async removeProbe(input) {
+      const removed = await removeProbes(clusters.cluster(input.peer), input, signal());
+      return { changed: removed, note: removed ? 'removed' : 'nothing to remove' };
+    },
+  };
+}
+
+/** All that can be known without a pod. @throws unready, unreachable */
+async function requireHealthy(cluster: Cluster, { peer, service, sources }: Input): Promise<void> {
+  const ref = sharedRef(IMPORT, service.name, service.namespace);
+  await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`);
+  const troubles = await sourceTroubles(cluster, peer.namespace, sources);
+  if (troubles.length === 0) return;
+  throw new FabricError({
+    code: 'unreachable',
+    message: `${describeRef(ref)} on peer ${peer.name} has sources that cannot be used: ${troubles.join('; ')}.`,
+    hint: 'See `skyfabric status` for the links.',
+    peer: peer.name,
+    object: describeRef(ref),
+  });
+}
+
+/** Which layer a failure points to. A proxy accepts before it knows of policies and remotes, so both show as a reset. */
+const LAYERS: Readonly<Record<ProbeReason, string>> = {
+  resolve: 'its name does not resolve: the Service of the import is missing',
+  connect: 'nobody accepts connections: the data plane does not listen for the import',
+  reset: 'the connection was accepted, then closed: a policy refuses the caller, or no source can be reached',
+  silent: 'the connection stands, but the service sends nothing',
+};
+
+async function probeFailure(cluster: Cluster, input: Input, address: string, { attempt, reason }: ProbeResult & { readonly ok: false }): Promise<FabricError> {
+  const { peer, service } = input;
+  const findings = await diagnose(cluster, input);
+  return new FabricError({
+    code: 'unreachable',
+    message: `${address} failed on peer ${peer.name} at connection ${attempt}: ${LAYERS[reason]}${findings.length === 0 ? '' : ` (${findings.join('; ')})`}.`,
+    hint: reason === 'silent' ? `Check that the pods of ${service.name} on ${input.sources.join(', ')} answer on port ${service.port}.` : 'See `skyfabric status` for exports, imports and links.',
+    peer: peer.name,
+    object: `Import ${service.namespace}/${service.name}`,
+  });
+}
+
+/** What the cluster says of the import, its policy and its sources, as far as it is not well. */
+async function diagnose(cluster: Cluster, { claimant, peer, service, sources, access }: Input): Promise<string[]> {
+  const policy = policyRef(claimant.id, 'egress', service.namespace, access.privileged);
+  const [found, admitted, troubles] = await Promise.all([
+    cluster.get<ImportResource>(sharedRef(IMPORT, service.name, service.namespace), signal()),
+    cluster.get(policy, signal()),
+    sourceTroubles(cluster, peer.namespace, sources),
+  ]);
+  if (found === undefined) return ['there is no Import'];
+  const invalid = (found.status?.conditions ?? []).filter(({ status }) => status !== 'True').map(({ type, message, reason }) => `${type} is not True: ${message ?? reason ?? ''}`);
+  return [...invalid, ...(admitted === undefined ? [`${describeRef(policy)} is missing`] : []), ...troubles];
+}
+
+async function sourceTroubles(cluster: Cluster, namespace: string, sources: readonly string[]): Promise<string[]> {
+  const peers = await listPeers(cluster, namespace);
+  return sources.flatMap((source) => {
+    const peer = peers.find(({ metadata }) => metadata.name === source);
+    if (peer === undefined) return [`${source} has no Peer`];
+    return reachability(peer)?.status === 'True' ? [] : [`${source} is not reachable`];
+  });
+}

@@ -1,0 +1,108 @@
+// Carries out a run for a command: starts it or finds it running, shows it, and prints how it ended.
+import type { RunKind, Runs } from '../contract/runs';
+import { startRun } from '../temporal/runs';
+import type { WaitFlags } from './common-flags';
+import { EXIT, type CliContext, type ExitCode } from './context';
+import { followRun, type BadEnd, type RunEnd } from './follow-run';
+import { printResult } from './output';
+import { paintFor, type Paint } from './paint';
+import { oneLine } from './plain';
+import { progressView } from './progress';
+import { failureText, leftText } from './run-report';
+import { requireWorkers, withTemporal, type TemporalSession } from './temporal-session';
+import { runUrl, uiBase } from './ui-url';
+
+/** A run as a command wants it. */
+export interface RunPlan<K extends RunKind> {
+  readonly kind: K;
+  readonly input: Runs[K]['input'];
+  /** What it does, in a few words. */
+  readonly title: string;
+  /** Task queues of peers, which need a worker too. */
+  readonly peerQueues?: readonly string[];
+  /** The result for people. */
+  readonly render: (result: Runs[K]['result'], paint: Paint) => string;
+  /** Whether a result that came in order still fails the command. */
+  readonly isFailure?: (result: Runs[K]['result']) => boolean;
+}
+
+/** Carries out a run; the exit code tells how it ended. */
+export async function carryOut<K extends RunKind>(context: CliContext, plan: RunPlan<K>, flags: WaitFlags): Promise<void> {
+  await withTemporal(flags.target, async (session) => {
+    await requireWorkers(session, flags.taskQueue, plan.peerQueues);
+    const run = await startRun(session.client, plan.kind, plan.input, flags.taskQueue);
+    const { workflowId, runId, attached } = run;
+    if (flags.detach) {
+      printResult(context.stdout, flags.format, { workflowId, runId, outcome: 'detached' }, () => oneLine(workflowId));
+      context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.')}\n`);
+      return;
+    }
+    context.stderr.write(`${attached ? 'Attached to the running' : 'Started'} ${oneLine(workflowId)}${seenAt(session, context, workflowId, runId)}\n`);
+    let interrupted = false;
+    const end = await followRun<Runs[K]['result']>(session.client, run.handle, {
+      view: progressView(context, plan.title),
+      interrupt: 'cancel',
+      timeoutMs: flags.timeoutMs,
+      onSignal: (signals, listener) =>
+        context.onSignal(signals, () => {
+          interrupted = true;
+          listener();
+        }),
+    });
+    reportEnd(context, flags, plan, { workflowId, runId }, end);
+    context.exitCode = exitCodeOf(end, interrupted, plan.isFailure);
+  });
+}
+
+/** Follows a run that is there, and prints its end; Ctrl-C only stops the watching. */
+export async function watchRun(context: CliContext, session: TemporalSession, flags: WaitFlags, workflowId: string): Promise<void> {
+  const handle = session.client.workflow.getHandle(workflowId);
+  const { runId, type } = await handle.describe();
+  const pinned = session.client.workflow.getHandle(workflowId, runId);
+  const end = await followRun<unknown>(session.client, pinned, { view: progressView(context, workflowId), interrupt: 'detach', timeoutMs: flags.timeoutMs, onSignal: context.onSignal });
+  reportEnd(context, flags, { render: () => `${type} is done.` }, { workflowId, runId }, end);
+  context.exitCode = exitCodeOf(end, false);
+}
+
+function reportEnd<R>(
+  context: CliContext,
+  flags: WaitFlags,
+  plan: { readonly render: (result: R, paint: Paint) => string },
+  ids: { readonly workflowId: string; readonly runId: string },
+  end: RunEnd<R>,
+): void {
+  const { stdout, stderr, env } = context;
+  if (flags.format !== 'table' || end.outcome === 'done') {
+    printResult(stdout, flags.format, { ...ids, ...end }, () => (end.outcome === 'done' ? plan.render(end.result, paintFor(stdout, env)) : ''));
+  }
+  if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.')}\n`);
+  else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.')}\n`);
+  else if (isBad(end)) {
+    stderr.write(`${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`);
+  }
+}
+
+function isBad<R>(end: RunEnd<R>): end is BadEnd {
+  return end.outcome === 'failed' || end.outcome === 'cancelled' || end.outcome === 'terminated';
+}
+
+function exitCodeOf<R>(end: RunEnd<R>, interrupted: boolean, isFailure?: (result: R) => boolean): ExitCode {
+  switch (end.outcome) {
+    case 'done':
+      return isFailure?.(end.result) === true ? EXIT.failed : EXIT.done;
+    case 'timed-out':
+      return EXIT.timedOut;
+    case 'detached':
+      return EXIT.interrupted;
+    case 'cancelled':
+      return interrupted ? EXIT.interrupted : EXIT.failed;
+    case 'failed':
+    case 'terminated':
+      return EXIT.failed;
+  }
+}
+
+function seenAt({ address, namespace }: TemporalSession, { env }: CliContext, workflowId: string, runId: string): string {
+  const base = uiBase(address, env);
+  return base === undefined ? '' : `\n  ${runUrl(base, namespace, workflowId, runId)}`;
+}

@@ -1,0 +1,34 @@
+// `skyfabric disconnect`: takes back what `connect` made, for all of a service's peers or some.
+import type { Command } from 'commander';
+import type { DisconnectResult } from '../contract/results';
+import type { CliContext } from './context';
+import { runCommand } from './run-command';
+
+/** The command. */
+export function disconnectCommand(context: CliContext): Command {
+  return runCommand(context, {
+    kind: 'DisconnectService',
+    name: 'disconnect',
+    description: 'end the connections of a service, or take some peers out of them',
+    operands: [{ name: 'service', description: 'name of the Kubernetes Service' }],
+    flagsHeading: 'Service:',
+    flags: [
+      { flags: '-n, --namespace <name>', description: "the service's namespace", paths: ['service.namespace'] },
+      { flags: '--from <peers>', description: 'only these sources (default: all)', paths: ['from'], read: 'list' },
+      { flags: '--to <peers>', description: 'only these calling peers (default: all)', paths: ['to'], read: 'list' },
+    ],
+    labels: { 'service.name': 'SERVICE' },
+    complete: ({ operands: [name] }) => ({ service: { name } }),
+    examples: `Examples:
+  All of it:
+    $ skyfabric disconnect echo -n demo
+  Only the replicas on south leave:
+    $ skyfabric disconnect echo -n demo --from south`,
+    render,
+  });
+}
+
+function render({ service, changed, ended, narrowed }: DisconnectResult): string {
+  const name = `${service.namespace}/${service.name}`;
+  return changed ? `Disconnected: ${name}; ${ended.length} ended, ${narrowed.length} with fewer peers.` : `Nothing to disconnect: ${name} is not connected so.`;
+}

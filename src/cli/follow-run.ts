@@ -1,0 +1,122 @@
+// Follows a run to its end, or until the person or the clock says that it is enough; the run itself goes on in Temporal.
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CancelledFailure, TerminatedFailure, ApplicationFailure } from '@temporalio/common';
+import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import type { RunFailure } from '../contract/results';
+import type { Problem, Rollback, RunStatus } from '../contract/status';
+import { readRunStatus } from '../temporal/runs';
+import type { CliContext } from './context';
+import type { ProgressView } from './progress';
+
+/** How a run ended that did not end well. */
+export interface BadEnd {
+  readonly outcome: 'failed' | 'cancelled' | 'terminated';
+  readonly problem: Problem;
+  readonly rollback?: Rollback;
+}
+
+/** How a run ended, or why it is no longer followed. */
+export type RunEnd<R> =
+  | { readonly outcome: 'done'; readonly result: R }
+  | BadEnd
+  | { readonly outcome: 'timed-out' | 'detached' };
+
+export interface FollowOptions {
+  readonly view: ProgressView;
+  readonly onSignal: CliContext['onSignal'];
+  /** What the first Ctrl-C does: asks for cancellation (a second one detaches), or detaches. */
+  readonly interrupt: 'cancel' | 'detach';
+  readonly timeoutMs?: number | undefined;
+}
+
+/** As often as a person can tell a difference. */
+const POLL_MS = 300;
+const READ_DEADLINE_MS = 5_000;
+/** Reads that fail in a row before it is said. */
+const SILENT_READS = 2;
+
+/** Follows a run. @throws what the client throws when the server is gone */
+export async function followRun<R>(client: Client, handle: WorkflowHandle, options: FollowOptions): Promise<RunEnd<R>> {
+  const { view, timeoutMs } = options;
+  const stop = new AbortController();
+  // Each call listens to its signal for good: the one long call may do that on `stop`, the many short ones on signals of their own.
+  setMaxListeners(0, stop.signal);
+  const read = (): Promise<RunStatus> => client.withDeadline(Date.now() + READ_DEADLINE_MS, () => readRunStatus(handle));
+  const watching = watch(() => client.withAbortSignal(AbortSignal.any([stop.signal]), read), view, stop.signal);
+  const leave = new Leave();
+  const forget = options.onSignal(['SIGINT'], interruptor(handle, options, leave));
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => leave.now('timed-out'), timeoutMs);
+  let end: RunEnd<R>;
+  try {
+    const ended = client.withAbortSignal(stop.signal, async (): Promise<RunEnd<R>> => {
+      try {
+        return { outcome: 'done', result: (await handle.result()) as R };
+      } catch (error) {
+        return endOf(error);
+      }
+    });
+    end = await Promise.race([ended, leave.asked]);
+  } finally {
+    clearTimeout(timer);
+    forget();
+    stop.abort();
+    await watching;
+  }
+  const last = end.outcome === 'timed-out' || end.outcome === 'detached' ? undefined : await read().catch(() => undefined);
+  if (last !== undefined) view.update(last);
+  view.end();
+  return end.outcome === 'cancelled' && last?.rollback !== undefined ? { ...end, rollback: last.rollback } : end;
+}
+
+/** A wish to follow no longer. */
+class Leave {
+  private settle: (end: { readonly outcome: 'timed-out' | 'detached' }) => void = () => undefined;
+  readonly asked = new Promise<{ readonly outcome: 'timed-out' | 'detached' }>((resolve) => (this.settle = resolve));
+
+  now(outcome: 'timed-out' | 'detached'): void {
+    this.settle({ outcome });
+  }
+}
+
+function interruptor(handle: WorkflowHandle, { view, interrupt }: FollowOptions, leave: Leave): () => void {
+  let times = 0;
+  return () => {
+    times += 1;
+    if (interrupt === 'detach' || times > 1) {
+      leave.now('detached');
+      return;
+    }
+    view.note('Cancelling: what was done is being undone. Ctrl-C again leaves it to itself.');
+    handle.cancel().catch((error: unknown) => view.note(`The run could not be cancelled: ${error instanceof Error ? error.message : String(error)}`));
+  };
+}
+
+async function watch(read: () => Promise<RunStatus>, view: ProgressView, stopped: AbortSignal): Promise<void> {
+  let silent = 0;
+  while (!stopped.aborted) {
+    try {
+      view.update(await read());
+      silent = 0;
+    } catch {
+      silent += 1;
+      if (silent === SILENT_READS) view.note('The run does not tell how it stands: see whether a worker runs. Still waiting for it.');
+    }
+    await sleep(POLL_MS, undefined, { signal: stopped }).catch(() => undefined);
+  }
+}
+
+function endOf(error: unknown): BadEnd {
+  if (!(error instanceof WorkflowFailedError)) throw error;
+  const { cause } = error;
+  if (cause instanceof CancelledFailure) return { outcome: 'cancelled', problem: { code: 'cancelled', message: 'the run was cancelled' } };
+  if (cause instanceof TerminatedFailure) {
+    return {
+      outcome: 'terminated',
+      problem: { code: 'residue', message: `the run was terminated: ${cause.message}`, hint: 'Nothing was undone: run the same command again, or tear down what it left.' },
+    };
+  }
+  const [failure] = cause instanceof ApplicationFailure ? ((cause.details ?? []) as Partial<RunFailure>[]) : [];
+  if (failure?.problem !== undefined) return { outcome: 'failed', problem: failure.problem, ...(failure.rollback === undefined ? {} : { rollback: failure.rollback }) };
+  return { outcome: 'failed', problem: { code: 'internal', message: cause?.message ?? error.message } };
+}

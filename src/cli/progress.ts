@@ -1,0 +1,71 @@
+// Live progress on standard error: a tree redrawn in place on a terminal, otherwise one line for each change.
+import type { RunStatus } from '../contract/status';
+import type { CliContext } from './context';
+import { paintFor } from './paint';
+import { oneLine } from './plain';
+import { stepText, stepTree } from './step-tree';
+import { cut, span } from './table';
+
+/** What is shown of a run while it goes on. */
+export interface ProgressView {
+  update(status: RunStatus): void;
+  /** Says something beside the steps. */
+  note(text: string): void;
+  /** Leaves the last state standing. */
+  end(): void;
+}
+
+/** The view that fits the output. @param title what the run does, in a few words */
+export function progressView(context: CliContext, title: string, now: () => number = Date.now): ProgressView {
+  return context.stderr.isTTY === true && context.env['TERM'] !== 'dumb' ? treeView(context, title, now) : lineView(context, title, now);
+}
+
+function treeView({ stderr, env }: CliContext, title: string, now: () => number): ProgressView {
+  const paint = paintFor(stderr, env);
+  const began = now();
+  const notes: string[] = [];
+  let status: RunStatus | undefined;
+  let drawn = 0;
+  const draw = (last: boolean): void => {
+    const columns = stderr.columns ?? 100;
+    const room = last ? {} : { rows: Math.max((stderr.rows ?? 40) - notes.length - 3, 5) };
+    const lines = [
+      `${paint('bold', cut(oneLine(title), columns - 12))}  ${paint('dim', span(now() - began))}`,
+      ...(status === undefined ? [] : stepTree(status, { now: now(), paint, columns, ...room })),
+      ...notes.map((text) => paint('yellow', cut(oneLine(text), columns))),
+    ];
+    // Up to the first line drawn before, and clear from there to the end of the screen.
+    stderr.write(`${drawn === 0 ? '' : `\u001b[${drawn}A`}\r\u001b[0J${lines.join('\n')}\n`);
+    drawn = lines.length;
+  };
+  return {
+    update(next) {
+      status = next;
+      draw(false);
+    },
+    note(text) {
+      notes.push(text);
+      draw(false);
+    },
+    end: () => draw(true),
+  };
+}
+
+function lineView({ stderr }: CliContext, title: string, now: () => number): ProgressView {
+  const began = now();
+  const told = new Map<string, string>();
+  const say = (text: string): unknown => stderr.write(`${span(now() - began).padStart(6)}  ${text}\n`);
+  say(oneLine(title));
+  return {
+    update(status) {
+      for (const step of status.steps) {
+        const text = stepText(step);
+        if (told.get(step.id) === text) continue;
+        told.set(step.id, text);
+        say(text);
+      }
+    },
+    note: (text) => void say(oneLine(text)),
+    end: () => undefined,
+  };
+}

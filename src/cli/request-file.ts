@@ -1,0 +1,45 @@
+// A whole request from a YAML or JSON file, over which flags are laid.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { isRecord } from '../model/problems';
+import { oneLine } from './plain';
+import type { Problems } from './problems';
+
+const MAX_BYTES = 1_000_000;
+
+/** Reads a request; an unreadable one is a problem, and counts as empty. Paths of kubeconfigs start at the file. */
+export function readRequestFile(file: string | undefined, cwd: string, problems: Problems): Record<string, unknown> {
+  if (file === undefined) return {};
+  const path = resolve(cwd, file);
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.length > MAX_BYTES) throw new Error('is larger than 1 MB');
+    // Without aliases: a small file of them can stand for a huge request.
+    const request: unknown = parse(text, { maxAliasCount: 0 });
+    if (!isRecord(request)) throw new Error('must hold one object');
+    return withAbsolutePaths(request, dirname(path));
+  } catch (error) {
+    const [why = ''] = (error as Error).message.split('\n');
+    problems.add(`--file ${file}: ${oneLine(why)}`, '');
+    return {};
+  }
+}
+
+/** The request with the flags' places put in: objects are joined, all else is replaced, and what is undefined stays as it was. */
+export function layOver(base: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
+  const joined = Object.entries(patch).flatMap(([key, value]) => {
+    const below = base[key];
+    return value === undefined ? [] : [[key, isRecord(below) && isRecord(value) ? layOver(below, value) : value] as const];
+  });
+  return { ...base, ...Object.fromEntries(joined) };
+}
+
+function withAbsolutePaths(request: Record<string, unknown>, directory: string): Record<string, unknown> {
+  const { peers } = request;
+  if (!Array.isArray(peers)) return request;
+  return {
+    ...request,
+    peers: peers.map((peer: unknown) => (isRecord(peer) && typeof peer['kubeconfig'] === 'string' ? { ...peer, kubeconfig: resolve(directory, peer['kubeconfig']) } : peer)),
+  };
+}

@@ -1,0 +1,37 @@
+// What is said of a run that did not end as wished, or that is left to itself.
+import type { Problem, Rollback } from '../contract/status';
+import type { Paint } from './paint';
+import { oneLine, plain } from './plain';
+
+/** What went wrong and where, and what became of what was done. */
+export function failureText(outcome: string, problem: Problem, rollback: Rollback | undefined, paint: Paint): string {
+  const peer = problem.peer ?? rollback?.failedPeer;
+  const place = [rollback?.failedStep, peer === undefined ? undefined : `on ${peer}`].filter((part) => part !== undefined).join(' ');
+  const lines = [`${paint('red', outcome === 'cancelled' ? 'Cancelled' : 'Failed')}${place === '' ? '' : ` at ${oneLine(place)}`}: ${indented(problem.message)} [${problem.code}]`];
+  if (problem.object !== undefined) lines.push(`  Object: ${oneLine(problem.object)}`);
+  if (problem.hint !== undefined) lines.push(`  Hint: ${oneLine(problem.hint)}`);
+  if (rollback !== undefined) lines.push(...rollbackLines(rollback, paint));
+  return lines.join('\n');
+}
+
+/** What was undone, and the proof. */
+export function rollbackLines(rollback: Rollback, paint: Paint): string[] {
+  const { undone, inventories, residue } = rollback;
+  const counts = Object.entries(inventories).map(([peer, { before, after }]) => `${oneLine(peer)} ${before} before, ${after} after`);
+  return [
+    `  Undone: ${undone.length === 0 ? 'nothing had to be' : undone.map(oneLine).join(', ')}`,
+    ...(counts.length === 0 ? [] : [`  Objects of the fabric: ${counts.join('; ')}`]),
+    residue.length === 0 ? `  ${paint('green', 'Residue: none')}` : `  ${paint('red', 'Residue:')}`,
+    ...residue.map(({ peer, object, why }) => `    ${peer === '' ? 'fabric' : oneLine(peer)}: ${oneLine(object)}: ${oneLine(why)}`),
+  ];
+}
+
+/** How to see to a run that nobody follows any more. */
+export function leftText(workflowId: string, why: string): string {
+  const id = oneLine(workflowId);
+  return `${why} The run goes on: ${id}\n  Watch it:  skyfabric status ${id} --watch\n  Cancel it: temporal workflow cancel --workflow-id ${id}`;
+}
+
+function indented(text: string): string {
+  return plain(text).replace(/\n\s*/g, '\n    ');
+}

@@ -1,0 +1,44 @@
+// `skyfabric teardown`: peers leave a fabric, or the whole fabric ends.
+import type { Command } from 'commander';
+import type { TeardownResult } from '../contract/results';
+import { EXIT, type CliContext } from './context';
+import { runCommand } from './run-command';
+
+/** The command; asks first, unless `--yes`. */
+export function teardownCommand(context: CliContext): Command {
+  return runCommand(context, {
+    kind: 'TeardownFabric',
+    name: 'teardown',
+    description: 'take peers out of a fabric, or end it with all its peers',
+    flagsHeading: 'Teardown:',
+    flags: [
+      { flags: '--peer <name>', description: 'only this peer; repeatable (default: the whole fabric)', paths: ['peers'], read: 'list' },
+      { flags: '--force', description: 'also when connections with the peers that stay need them', paths: ['force'], read: 'on' },
+    ],
+    addFlags: (command) => command.option('-y, --yes', 'do not ask'),
+    complete({ values, problems }) {
+      if (values['yes'] !== true && context.ask === undefined) problems.add('--yes is needed where nobody can be asked');
+      return {};
+    },
+    async confirm({ fabric = 'default', peers }, { yes }) {
+      if (yes === true || context.ask === undefined) return true;
+      const what = peers === undefined ? `the whole fabric ${fabric}, with all its peers and connections` : `${peers.join(', ')} from fabric ${fabric}`;
+      const answer = await context.ask(`Tear down ${what}? [y/N] `);
+      if (/^y(es)?$/i.test(answer.trim())) return true;
+      context.stderr.write('Nothing was touched.\n');
+      context.exitCode = EXIT.failed;
+      return false;
+    },
+    examples: `Examples:
+  One peer leaves:
+    $ skyfabric teardown --peer south
+  The fabric ends, in a script:
+    $ skyfabric teardown --fabric test --yes --timeout 10m`,
+    render,
+  });
+}
+
+function render({ fabric, peers, ended, changed }: TeardownResult): string {
+  if (!changed) return `Nothing to tear down in fabric ${fabric}.`;
+  return ended ? `Fabric ${fabric} has ended; ${peers.join(', ')} are as they were before it.` : `${peers.join(', ')} left fabric ${fabric}.`;
+}

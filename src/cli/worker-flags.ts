@@ -1,0 +1,47 @@
+// The flags of commands that run a worker: `dev` and `worker`.
+import type { Command } from 'commander';
+import { parseKeyStoreUrl } from '../pki/key-store-url';
+import { FabricError } from '../errors/fabric-error';
+import type { CliContext } from './context';
+import { taskQueueOf } from './common-flags';
+import { dataDirectory } from './data-directory';
+import type { Problems } from './problems';
+import { choiceOption, type FlagValues } from './request-flags';
+import type { WorkerStart } from './run-worker';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** Adds the flags to a command. */
+export function addWorkerFlags(command: Command): Command {
+  return command
+    .optionsGroup('Worker:')
+    .option('--key-store <url>', "where fabric authorities' keys are kept: file:DIRECTORY or kubernetes:[CONTEXT/]NAMESPACE (default: $SKYFABRIC_KEY_STORE, else file: in the user's data directory)")
+    .option('--release-dir <directory>', "where ClusterLink's program is installed (default: in the user's data directory)")
+    .option('--kubeconfig <file>', 'kubeconfig for peers that name none (default: $KUBECONFIG, else ~/.kube/config)')
+    .option('--task-queue <name>', 'where the worker listens (default: $SKYFABRIC_TASK_QUEUE, else skyfabric)')
+    .addOption(choiceOption('--log-level <level>', 'how much it logs, on standard error (default: warn)', LOG_LEVELS));
+}
+
+/** Reads the flags that addWorkerFlags adds. */
+export function readWorkerFlags(values: FlagValues, context: CliContext, problems: Problems): Omit<WorkerStart, 'target' | 'log'> {
+  const { env, cwd } = context;
+  const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+  const keyStore = text('keyStore') ?? (env['SKYFABRIC_KEY_STORE'] || `file:${dataDirectory(env, 'keys')}`);
+  try {
+    parseKeyStoreUrl(keyStore, cwd);
+  } catch (error) {
+    if (!(error instanceof FabricError)) throw error;
+    problems.add(`--key-store: ${error.message}. ${error.hint ?? ''}`);
+  }
+  const level = text('logLevel');
+  const found = LOG_LEVELS.find((known) => known === level);
+  if (level !== undefined && found === undefined) problems.add(`--log-level ${JSON.stringify(level)}: must be one of ${LOG_LEVELS.join(', ')}`);
+  return {
+    cwd,
+    keyStore,
+    releaseDirectory: text('releaseDir') ?? dataDirectory(env, 'releases'),
+    taskQueue: text('taskQueue') ?? taskQueueOf(context),
+    kubeconfig: text('kubeconfig'),
+    ...(found === undefined ? {} : { logLevel: found.toUpperCase() as Uppercase<typeof found> }),
+  };
+}

@@ -1,0 +1,173 @@
+// One pod of `cl-dataplane`: carries the bytes. It listens for other gateways, and for local callers of every import,
+// and asks the control plane it is connected to about each connection.
+import net from 'node:net';
+import tls from 'node:tls';
+import { FabricError } from '../../errors/fabric-error';
+import { listen, pipe, reset } from '../network';
+import type { Container, RunningProgram } from '../node-agent/program';
+import type { Incident } from './cluster-view';
+import type { ControlPlane } from './control-plane';
+import type { Credentials } from './credentials';
+import { readSiteCredentials } from './credentials';
+import type { GatewayAnswer, GatewayRequest } from './frame';
+import { readFrame, writeFrame } from './frame';
+
+const GATEWAY_PORT = 4_443;
+const CONTROL_PORT = 4_444;
+const RECONNECT_MS = 100;
+
+/** A running data plane pod. */
+export class DataPlane implements RunningProgram {
+  private readonly site: Credentials;
+  private readonly gateway = net.createServer({ noDelay: true }, (socket) => this.acceptGateway(socket));
+  private readonly imports = new Map<string, { readonly port: number; close(): void }>();
+  private readonly sockets = new Set<net.Socket>();
+  private readonly undo: (() => void)[] = [];
+  private terminator: tls.Server | undefined;
+  private controlPlane: ControlPlane | undefined;
+  private reconnect: NodeJS.Timeout | undefined;
+  private stopped = false;
+
+  /** @throws unready when a mounted file is missing or wrong */
+  constructor(
+    private readonly container: Container,
+    private readonly report: (incident: Incident) => void,
+  ) {
+    this.site = readSiteCredentials(container.files(), 'dataplane');
+  }
+
+  /** Opens the gateway's port, and begins to look for the control plane. */
+  async listen(): Promise<void> {
+    const { network, pod } = this.container;
+    const port = await listen(this.gateway);
+    this.undo.push(network.expose({ ip: pod.ip, port: GATEWAY_PORT }, port));
+    void this.connect();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.reconnect);
+    this.gateway.close();
+    for (const undo of this.undo) undo();
+    for (const listener of this.imports.values()) listener.close();
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  /** Follows a control plane for as long as the connection to it stands. */
+  attach(controlPlane: ControlPlane, stream: net.Socket): void {
+    if (this.stopped || stream.destroyed) return;
+    this.controlPlane = controlPlane;
+    stream.once('close', () => {
+      if (this.controlPlane === controlPlane) this.controlPlane = undefined;
+    });
+    this.refresh(controlPlane);
+  }
+
+  /** Takes over certificates and imports from the control plane it follows; others are not listened to. */
+  refresh(controlPlane: ControlPlane): void {
+    if (this.controlPlane !== controlPlane || this.stopped) return;
+    const settings = { ...controlPlane.credentials.options, requestCert: true, rejectUnauthorized: true };
+    if (this.terminator === undefined) this.terminator = tls.createServer(settings, (socket) => void this.serveGateway(socket)).on('tlsClientError', (_, socket) => socket.destroy());
+    else this.terminator.setSecureContext(settings);
+    const ports = controlPlane.importPorts();
+    for (const [key, listener] of this.imports) {
+      if (ports.get(key) === listener.port) continue;
+      listener.close();
+      this.imports.delete(key);
+    }
+    for (const [key, port] of ports) if (!this.imports.has(key)) this.imports.set(key, this.serveImport(key, port));
+  }
+
+  private async connect(): Promise<void> {
+    const { network, pod, args } = this.container;
+    const host = args[args.indexOf('--controlplane-host') + 1] ?? '';
+    try {
+      const socket = this.track(await network.dial(pod, host, CONTROL_PORT));
+      const stream = this.track(tls.connect({ socket, servername: 'cl-controlplane', secureContext: this.site.context, rejectUnauthorized: true }));
+      stream.once('secureConnect', () => writeFrame(stream, { pod: pod.uid }));
+      stream.resume();
+      await new Promise((resolve) => stream.once('close', resolve));
+      socket.destroy();
+    } catch {
+      // Not there, or not with certificates of this site: the pod is ready all the same, as ClusterLink's is, and tries again.
+    }
+    if (!this.stopped) this.reconnect = setTimeout(() => void this.connect(), RECONNECT_MS);
+  }
+
+  private acceptGateway(socket: net.Socket): void {
+    this.track(socket);
+    if (this.controlPlane === undefined || this.terminator === undefined) reset(socket);
+    else this.terminator.emit('connection', socket);
+  }
+
+  /** Answers another gateway, whose certificate the fabric's authority signed. */
+  private async serveGateway(socket: tls.TLSSocket): Promise<void> {
+    this.track(socket);
+    const answer = (message: GatewayAnswer): void => writeFrame(socket, message);
+    try {
+      for (;;) {
+        const request = await readFrame<GatewayRequest>(socket);
+        if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
+        if (request.type === 'heartbeat') answer({ type: 'alive', labels: this.controlPlane.labels });
+        else return await this.serveExport(socket, this.controlPlane, request, answer);
+      }
+    } catch {
+      socket.destroy();
+    }
+  }
+
+  private async serveExport(socket: tls.TLSSocket, controlPlane: ControlPlane, request: GatewayRequest & { type: 'connect' }, answer: (message: GatewayAnswer) => void): Promise<void> {
+    const verdict = controlPlane.authorize(request.export, request.client);
+    if ('why' in verdict) {
+      answer({ type: 'refused', why: verdict.why });
+      socket.end();
+      return;
+    }
+    answer({ type: 'allowed' });
+    const { network, pod } = this.container;
+    if (!network.knows(pod.namespace, verdict.host)) {
+      const object = `Export ${request.export.namespace}/${request.export.name}`;
+      this.report({ kind: 'endless-lookups', object, message: `the data plane looks for ${verdict.host} for ever` });
+    }
+    const backend = await network.dial(undefined, verdict.host, verdict.port);
+    answer({ type: 'connected' });
+    pipe(socket, this.track(backend));
+  }
+
+  private serveImport(key: string, port: number): { readonly port: number; close(): void } {
+    const { network, pod } = this.container;
+    const server = net.createServer({ noDelay: true }, (socket) => void this.acceptCaller(key, this.track(socket)));
+    let unexpose = (): void => undefined;
+    let closed = false;
+    void listen(server).then((localPort) => {
+      if (closed) server.close();
+      else unexpose = network.expose({ ip: pod.ip, port }, localPort);
+    });
+    return {
+      port,
+      close: () => {
+        closed = true;
+        unexpose();
+        server.close();
+      },
+    };
+  }
+
+  private async acceptCaller(key: string, socket: net.Socket): Promise<void> {
+    try {
+      if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
+      const caller = await this.container.network.callerOf(socket);
+      const remote = this.track(await this.controlPlane.openImport(key, caller));
+      if (socket.destroyed) remote.destroy();
+      else pipe(socket, remote);
+    } catch {
+      reset(socket);
+    }
+  }
+
+  private track<T extends net.Socket>(socket: T): T {
+    this.sockets.add(socket);
+    socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket));
+    return socket;
+  }
+}

@@ -1,0 +1,165 @@
+// ClusterLink as one cluster's pods run it: the programs behind its three images, and what they share.
+import { FabricError } from '../../errors/fabric-error';
+import type { Cluster } from '../../kubernetes/cluster';
+import { isAlreadyExists } from '../../kubernetes/kubernetes-errors';
+import type { Container, Program, RunningProgram } from '../node-agent/program';
+import { imageName } from '../node-agent/program';
+import type { Incident } from './cluster-view';
+import { ClusterView } from './cluster-view';
+import { ControlPlane } from './control-plane';
+import { DataPlane } from './data-plane';
+import { ExportController } from './export-controller';
+import { ImportController } from './import-controller';
+import { Operator } from './operator';
+import { PeerMonitors } from './peer-monitors';
+
+export interface GatewayAgentOptions {
+  readonly cluster: Cluster;
+  readonly heartbeatMs: number;
+}
+
+/** The gateways of one cluster, in whatever namespaces their Deployments are. */
+export class GatewayAgent {
+  private readonly dataPlanes = new Map<string, DataPlane>();
+  private readonly pods = new Map<string, { readonly controlPlane: ControlPlane; readonly view: ClusterView }[]>();
+  private readonly leaders = new Map<string, () => Promise<void>>();
+  private readonly ending = new Set<Promise<unknown>>();
+  private readonly seen: Incident[] = [];
+  private opened: { readonly view: Promise<ClusterView>; readonly abort: AbortController } | undefined;
+  private users = 0;
+  private closed = false;
+
+  constructor(private readonly options: GatewayAgentOptions) {}
+
+  /** What containers with ClusterLink's images run. */
+  readonly programs: readonly Program[] = [
+    { runs: ({ image }) => imageName(image) === 'cl-controlplane', start: (container) => this.startControlPlane(container) },
+    { runs: ({ image }) => ['cl-dataplane', 'cl-go-dataplane'].includes(imageName(image)), start: (container) => this.startDataPlane(container) },
+    { runs: ({ image }) => imageName(image) === 'cl-operator', start: () => this.startOperator() },
+  ];
+
+  /** Everything that happened here and would have harmed a real ClusterLink; empty is what an orchestrator is to aim at. */
+  incidents(): readonly Incident[] {
+    return [...this.seen];
+  }
+
+  /** Lets no gateway start any more, and resolves when everything has ended; the pods are stopped by their node. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.opened?.abort.abort();
+    while (this.ending.size > 0) await Promise.allSettled([...this.ending]);
+  }
+
+  private async startControlPlane(container: Container): Promise<RunningProgram> {
+    const view = this.openView();
+    let controlPlane: ControlPlane | undefined;
+    try {
+      controlPlane = new ControlPlane({ container, view: await view, report: this.report, dataPlanes: this.dataPlanes });
+      await controlPlane.listen();
+      await this.ensureSecretAndLease(controlPlane.namespace);
+    } catch (error) {
+      controlPlane?.stop();
+      this.closeView();
+      throw error;
+    }
+    const running = controlPlane;
+    this.join(running, await view);
+    return {
+      stop: () => {
+        running.stop();
+        this.leave(running);
+        this.closeView();
+      },
+    };
+  }
+
+  private async startDataPlane(container: Container): Promise<RunningProgram> {
+    const dataPlane = new DataPlane(container, this.report);
+    await dataPlane.listen();
+    this.dataPlanes.set(container.pod.uid, dataPlane);
+    return {
+      stop: () => {
+        this.dataPlanes.delete(container.pod.uid);
+        dataPlane.stop();
+      },
+    };
+  }
+
+  private async startOperator(): Promise<RunningProgram> {
+    const operator = await Operator.start(this.options.cluster);
+    return { stop: () => this.finish(operator.stop()) };
+  }
+
+  /** The first control plane of a namespace leads: only the leader writes. */
+  private join(controlPlane: ControlPlane, view: ClusterView): void {
+    const pods = this.pods.get(controlPlane.namespace) ?? [];
+    this.pods.set(controlPlane.namespace, [...pods, { controlPlane, view }]);
+    if (pods.length === 0) this.lead(controlPlane, view);
+  }
+
+  private leave(controlPlane: ControlPlane): void {
+    const { namespace } = controlPlane;
+    const pods = this.pods.get(namespace) ?? [];
+    const rest = pods.filter((pod) => pod.controlPlane !== controlPlane);
+    this.pods.set(namespace, rest);
+    if (pods[0]?.controlPlane !== controlPlane) return;
+    const stop = this.leaders.get(namespace);
+    if (stop !== undefined) this.finish(stop());
+    this.leaders.delete(namespace);
+    if (rest[0] !== undefined) this.lead(rest[0].controlPlane, rest[0].view);
+  }
+
+  private lead(controlPlane: ControlPlane, view: ClusterView): void {
+    const { cluster, heartbeatMs } = this.options;
+    const { namespace } = controlPlane;
+    const monitors = new PeerMonitors({ cluster, namespace, peers: view.peers, credentials: () => controlPlane.credentials, heartbeatMs, report: this.report });
+    const controllers = [new ImportController(cluster, view, namespace), new ExportController(cluster, view)];
+    this.leaders.set(namespace, async () => {
+      monitors.stop();
+      await Promise.all(controllers.map((controller) => controller.stop()));
+    });
+  }
+
+  /** The one Secret and the one Lease that a control plane makes itself. */
+  private async ensureSecretAndLease(namespace: string): Promise<void> {
+    const ignoreExisting = (error: unknown): void => {
+      if (!isAlreadyExists(error)) throw error;
+    };
+    const { cluster } = this.options;
+    const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64');
+    await Promise.all([
+      cluster.create({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'jwk', namespace }, data: { key: Buffer.from(key).toString('base64') } }).catch(ignoreExisting),
+      cluster.create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'cl-controlplane', namespace }, spec: { leaseDurationSeconds: 15 } }).catch(ignoreExisting),
+    ]);
+  }
+
+  /** The views are open while a control plane runs: without one, ClusterLink's definitions may not even be there. */
+  private async openView(): Promise<ClusterView> {
+    this.users += 1;
+    if (this.closed) throw new FabricError({ code: 'unavailable', message: 'The cluster is gone.' });
+    if (this.opened === undefined) {
+      const abort = new AbortController();
+      this.opened = { view: ClusterView.open(this.options.cluster, abort.signal, this.report), abort };
+    }
+    return this.opened.view;
+  }
+
+  private closeView(): void {
+    this.users -= 1;
+    if (this.users > 0 || this.opened === undefined) return;
+    const { view, abort } = this.opened;
+    this.opened = undefined;
+    abort.abort();
+    this.finish(view.then((opened) => opened.stopped()));
+  }
+
+  private readonly report = (incident: Incident): void => {
+    if (!this.seen.some(({ kind, object }) => kind === incident.kind && object === incident.object)) this.seen.push(incident);
+  };
+
+  /** Lets something end in its own time; `close` waits for it. */
+  private finish(ending: Promise<unknown>): void {
+    const settled = ending.catch(() => undefined).finally(() => this.ending.delete(settled));
+    this.ending.add(settled);
+  }
+}

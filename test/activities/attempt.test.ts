@@ -1,0 +1,61 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { signal, tellProgress } from '../../activities/activity-context';
+import { attempt } from '../../activities/attempt';
+import { FabricError } from '../../src/errors/fabric-error';
+
+const environment = (attemptNumber = 1): MockActivityEnvironment => new MockActivityEnvironment({ attempt: attemptNumber }, { logger: new DefaultLogger('ERROR') });
+
+test('an attempt returns the value with the number of attempts', async () => {
+  expect(await environment(4).run(attempt(async (given: number) => given + 1), 1)).toEqual({ value: 2, attempts: 4 });
+});
+
+test('a failure names the peer of the input and the attempt', async () => {
+  const step = attempt(async (_input: { readonly peer: { readonly name: string } }) => {
+    throw new FabricError({ code: 'unready', message: 'Not yet.' });
+  });
+  const failure: unknown = await environment(2).run(step, { peer: { name: 'west' } }).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(ApplicationFailure);
+  expect(failure).toMatchObject({ type: 'unready', details: [{ peer: 'west', attempts: 2 }] });
+});
+
+test('a quiet attempt goes on telling what it waits for, and stops when it ends', async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+  try {
+    const env = environment();
+    const heartbeats: unknown[] = [];
+    env.on('heartbeat', (details: unknown) => heartbeats.push(details));
+    let finish = (): void => undefined;
+    const running = env.run(
+      attempt(async () => {
+        tellProgress('waiting for pods');
+        await new Promise<void>((resolve) => (finish = resolve));
+        return 'done';
+      }),
+      {},
+    );
+    await jest.advanceTimersByTimeAsync(3_000);
+    expect(heartbeats).toEqual(Array.from({ length: 4 }, () => 'waiting for pods'));
+    finish();
+    await running;
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+test('cancellation reaches the I/O of a step and ends it as cancelled', async () => {
+  const env = environment();
+  const running = env.run(
+    attempt(
+      async () =>
+        new Promise<never>((_resolve, reject) => {
+          signal().addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+        }),
+    ),
+    {},
+  );
+  env.cancel();
+  await expect(running).rejects.toBeInstanceOf(CancelledFailure);
+});

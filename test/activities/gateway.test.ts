@@ -1,0 +1,184 @@
+import { X509Certificate } from 'node:crypto';
+import type { KubeObject } from '../../src/kubernetes/kube-object';
+import { claimantOf, inNamespace, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
+
+let bench: GatewayBench;
+beforeEach(async () => {
+  bench = await startGatewayBench();
+});
+afterEach(() => bench.close());
+
+const ONE = claimantOf('bootstrap-one', 'run-1');
+const TWO = claimantOf('bootstrap-two', 'run-2');
+
+type SecretLike = KubeObject & { readonly kind: string; readonly data: Readonly<Record<string, string>> };
+const readSecret = async (name: string): Promise<Record<string, string>> => {
+  const secret = await bench.cluster.get<SecretLike>(inNamespace('v1', 'Secret', name));
+  return Object.fromEntries(Object.entries(secret?.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
+};
+const writes = (): string[] => bench.requests.filter(({ method, path }) => method !== 'GET' && !path.includes('dryRun')).map(({ verb, resource, name }) => `${verb} ${resource ?? ''} ${name ?? ''}`);
+const release = (claimant: typeof ONE, scope: 'run' | 'claim' | 'all') => bench.run('releaseGateway', { claimant, peer: bench.peer, scope });
+
+test('a gateway is installed with a certificate for the key that waits in the cluster', async () => {
+  expect(await bench.install(ONE)).toEqual({ changed: true });
+  const peer = await readSecret('cl-peer');
+  expect(new X509Certificate(peer['cert.pem'] ?? '').subjectAltName).toBe('DNS:west');
+  expect(peer['ca.pem']).toBe(bench.authority.certificatePem);
+  const names = (await bench.inventory()).map(({ object }) => object);
+  expect(names).toEqual(expect.arrayContaining([`Deployment ${NAMESPACE}/cl-controlplane`, `Deployment ${NAMESPACE}/cl-dataplane`, `Service ${NAMESPACE}/clusterlink`, `ConfigMap ${NAMESPACE}/skyfabric-gateway`, `Namespace ${NAMESPACE}`]));
+  expect(names.filter((name) => name.startsWith('Secret')).sort()).toEqual(['ca', 'controlplane', 'dataplane', 'peer'].map((name) => `Secret ${NAMESPACE}/cl-${name}`));
+});
+
+test('a second run with the same input writes nothing at all', async () => {
+  await bench.install(ONE);
+  await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
+  const before = await bench.contents();
+  bench.requests.length = 0;
+  expect(await bench.install({ ...ONE, run: 'run-later' })).toEqual({ changed: false });
+  expect(writes()).toEqual([]);
+  expect(await bench.contents()).toBe(before);
+});
+
+test('removal leaves nothing, and the namespace that was there before stays as it was', async () => {
+  const empty = await bench.contents();
+  await bench.install(ONE);
+  expect(await release(ONE, 'claim')).toMatchObject({ changed: true, note: 'removed' });
+  expect(await bench.contents()).toBe(empty);
+
+  await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels: { team: 'a' } } });
+  await bench.cluster.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: NAMESPACE } });
+  const before = await bench.contents();
+  await bench.install(ONE);
+  await release(ONE, 'all');
+  expect(await bench.contents()).toBe(before);
+  expect(await release(ONE, 'all')).toMatchObject({ changed: false });
+});
+
+test('a namespace of ours that others use stays with them', async () => {
+  await bench.install(ONE);
+  await bench.cluster.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: NAMESPACE } });
+  expect(await release(ONE, 'all')).toMatchObject({ note: `removed; namespace ${NAMESPACE} stays, because ConfigMap ${NAMESPACE}/theirs in it is not ours` });
+  expect(await bench.inventory()).toEqual([]);
+  expect(await bench.cluster.get(inNamespace('v1', 'ConfigMap', 'theirs'))).toBeDefined();
+});
+
+test('two claims on one gateway: it goes with the last one, whoever made it', async () => {
+  await bench.install(ONE);
+  expect(await bench.install(TWO)).toEqual({ changed: true });
+  expect(await release(ONE, 'run')).toMatchObject({ changed: true, note: 'claim taken back; 1 left' });
+  expect(await bench.cluster.get(inNamespace('apps/v1', 'Deployment', 'cl-controlplane'))).toBeDefined();
+  await release(TWO, 'run');
+  expect(await bench.inventory()).toEqual([]);
+});
+
+test('undoing puts the earlier gateway back exactly, with its Secrets', async () => {
+  await bench.install(ONE);
+  await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
+  // A hand-made change of ours, and a lost key: both belong to the earlier state.
+  await bench.cluster.patch(inNamespace('apps/v1', 'Deployment', 'cl-dataplane'), { spec: { replicas: 3 } });
+  const [before, inventory] = [await bench.contents(), await bench.inventory()];
+
+  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-ca'), { data: { ca: Buffer.from('broken').toString('base64') } });
+  const broken = await bench.contents();
+  expect(await bench.install(TWO, { options: { tag: 'v0.4.2', dataplane: 'go' }, peer: { labels: { zone: 'a' } } })).toEqual({ changed: true });
+  expect(await bench.contents()).not.toBe(broken);
+  expect(await release(TWO, 'run')).toEqual({ changed: true, note: 'put back as it was' });
+  expect(await bench.contents()).toBe(broken);
+
+  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-ca'), { data: { ca: Buffer.from((await siteAuthorityOf(before)) ?? '', 'base64').toString('base64') } });
+  await bench.install({ ...ONE, run: 'run-3' }, { options: { logLevel: 'debug' } });
+  expect(await release({ ...ONE, run: 'run-3' }, 'run')).toMatchObject({ note: 'put back as it was' });
+  expect(await bench.contents()).toBe(before);
+  expect(await bench.inventory()).toEqual(inventory);
+});
+
+test('a certificate is kept while it is good, and made again for another authority', async () => {
+  await bench.install(ONE);
+  const first = await readSecret('cl-peer');
+  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-peer'), { data: { 'ca.pem': Buffer.from('x').toString('base64') } });
+  await bench.install({ ...ONE, run: 'run-2' });
+  expect(await readSecret('cl-peer')).toEqual(first);
+  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-peer'), { data: { 'key.pem': Buffer.from('x').toString('base64') } });
+  await bench.install({ ...ONE, run: 'run-3' });
+  expect((await readSecret('cl-peer'))['cert.pem']).not.toBe(first['cert.pem']);
+});
+
+test('new site certificates restart both Deployments', async () => {
+  await bench.install(ONE);
+  const revision = async (name: string): Promise<string | undefined> => {
+    const found = await bench.cluster.get<KubeObject & { spec: { template: { metadata: { annotations: Record<string, string> } } } }>(inNamespace('apps/v1', 'Deployment', name));
+    return found?.spec.template.metadata.annotations['skyfabric.io/site-certificates'];
+  };
+  const before = [await revision('cl-controlplane'), await revision('cl-dataplane')];
+  await bench.cluster.delete(inNamespace('v1', 'Secret', 'cl-dataplane'));
+  await bench.install({ ...ONE, run: 'run-2' });
+  const after = [await revision('cl-controlplane'), await revision('cl-dataplane')];
+  expect(after[0]).toBe(after[1]);
+  expect(after[0]).not.toBe(before[0]);
+});
+
+describe('what is somebody else\'s is refused before anything is written', () => {
+  const refused = async (more: Parameters<GatewayBench['input']>[1], code: string, message: RegExp): Promise<void> => {
+    const before = await bench.contents();
+    await expect(bench.run('prepareGateway', bench.input(TWO, more))).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+    await release(TWO, 'run');
+    expect(await bench.contents()).toBe(before);
+  };
+
+  test('a gateway without our labels', async () => {
+    await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+    await bench.cluster.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'cl-controlplane', namespace: NAMESPACE } });
+    await refused({}, 'conflict', /ServiceAccount clusterlink-system\/cl-controlplane/);
+  });
+  test('a gateway of another fabric', async () => {
+    await bench.install({ ...ONE, fabric: 'other' });
+    await refused({}, 'conflict', /did not install/);
+  });
+  test('the gateway of a peer of another name', async () => {
+    await bench.install(ONE);
+    await refused({ peer: { name: 'east' } }, 'conflict', /gateway of peer west, not of east/);
+  });
+  test('a gateway in another mode', async () => {
+    await bench.install(ONE);
+    await refused({ options: { mode: 'operator' } }, 'invalid', /mode direct/);
+  });
+});
+
+test('definitions that were there stay as they are, and keep those that hold objects', async () => {
+  await bench.install(ONE);
+  const definition = (name: string) => ({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: `${name}.clusterlink.net` });
+  await bench.cluster.patch(definition('peers'), { metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'skyfabric.io/fabric': null } } });
+  const theirs = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Export', metadata: { name: 'theirs', namespace: 'default' }, spec: { port: 80 } };
+  await bench.cluster.create(theirs);
+  await release(ONE, 'all');
+  const left = await bench.cluster.list({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' });
+  expect(left.items.map(({ metadata }) => metadata.name)).toEqual(['exports.clusterlink.net', 'peers.clusterlink.net']);
+});
+
+test('operator mode: the operator and one Instance, and all of it goes even where no operator runs', async () => {
+  const empty = await bench.contents();
+  await bench.install(ONE, { options: { mode: 'operator' } });
+  const instance = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Instance', namespace: 'clusterlink-operator', name: NAMESPACE };
+  expect(await bench.cluster.get(instance)).toBeDefined();
+  bench.requests.length = 0;
+  expect(await bench.install({ ...ONE, run: 'run-2' }, { options: { mode: 'operator' } })).toEqual({ changed: false });
+  expect(writes()).toEqual([]);
+  await release(ONE, 'all');
+  expect(await bench.contents()).toBe(empty);
+});
+
+test('no private key is in anything that the steps tell', async () => {
+  await bench.install(ONE);
+  await bench.install(TWO, { options: { tag: 'v0.4.2' } });
+  await release(TWO, 'run');
+  await expect(bench.run('deployGateway', { ...bench.input(TWO), certificatePem: 'x' })).rejects.toMatchObject({ code: 'conflict' });
+  await release(ONE, 'run');
+  const keys = [...(await Promise.all(['cl-peer', 'cl-controlplane', 'cl-dataplane'].map(readSecret)))].flatMap((data) => Object.values(data));
+  expect(keys).toEqual([]);
+  for (const text of bench.told) expect(text).not.toMatch(/PRIVATE KEY|UFJJVkFURSBLRVk|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW/);
+});
+
+async function siteAuthorityOf(contents: string): Promise<string | undefined> {
+  const objects = JSON.parse(contents) as (SecretLike & { metadata: { name: string } })[];
+  return objects.find((object) => object.kind === 'Secret' && object.metadata.name === 'cl-ca')?.data['ca'];
+}

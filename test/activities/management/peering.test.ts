@@ -1,0 +1,135 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:tls';
+import { DEFUSED } from '../../../src/clusterlink/compose-peering';
+import type { KubeObject } from '../../../src/kubernetes/kube-object';
+import type { GatewayEndpoint } from '../../../src/model/peer';
+import { generateRsaKeyPem } from '../../../src/pki/key-pair';
+import { createServingCertificate } from '../../../src/pki/serving-certificate';
+import { removePeer } from '../../../activities/remove-peer';
+import { claimant, claimsOn, GATEWAYS, objectRef, startBench, type Bench } from './bench';
+
+const EAST: GatewayEndpoint = { host: '192.0.2.1', port: 443 };
+const REF = objectRef('Peer', GATEWAYS, 'east');
+let bench: Bench;
+
+beforeEach(async () => {
+  bench = await startBench();
+});
+afterEach(() => bench.close());
+
+const ensure = (id: string, endpoint = EAST, run?: string, probe = false): ReturnType<typeof bench.run<'ensurePeerings'>> =>
+  bench.run('ensurePeerings', { claimant: claimant(id, run), peer: bench.peer, remotes: [{ name: 'east', endpoint }], probe });
+const release = (id: string, scope: 'run' | 'claim' | 'all' = 'claim'): ReturnType<typeof bench.run<'releasePeerings'>> =>
+  bench.run('releasePeerings', { claimant: claimant(id), peer: bench.peer, scope, selection: { remotes: ['east'] } });
+/** The Peer as it was when it was deleted. */
+async function lastState(): Promise<KubeObject | undefined> {
+  const query = { apiVersion: REF.apiVersion, kind: 'Peer', namespace: GATEWAYS };
+  const { resourceVersion } = await bench.cluster.list(query);
+  for await (const { type, object } of bench.cluster.watch(query, resourceVersion)) if (type === 'DELETED') return object;
+  return undefined;
+}
+const writes = (): string[] => bench.requests.filter(({ method, resource }) => method !== 'GET' && resource === 'peers').map(({ verb }) => verb);
+
+test('A second ensure changes nothing; a newly observed endpoint replaces the old one, and stays when the run is undone.', async () => {
+  await expect(ensure('a')).resolves.toEqual({ changed: true, note: 'created' });
+  await expect(ensure('a')).resolves.toEqual({ changed: false, note: 'unchanged' });
+  const moved = { host: '192.0.2.9', port: 443 };
+  await expect(ensure('b', moved)).resolves.toEqual({ changed: true, note: 'changed' });
+  await expect(release('b', 'run')).resolves.toMatchObject({ changed: true, gone: [] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [moved] });
+  expect(Object.keys(await claimsOn(bench, REF))).toEqual(['a']);
+});
+
+test('A reachable Peer is defused, seen to be unreachable, and only then deleted.', async () => {
+  await bench.startControlplane();
+  await ensure('a');
+  await bench.run('awaitPeerings', { fabric: 'default', peer: bench.peer, remotes: [{ name: 'east', endpoint: EAST }] });
+  bench.requests.length = 0;
+  const last = lastState();
+  await expect(release('a')).resolves.toEqual({ changed: true, note: 'removed', gone: ['east'] });
+  expect(writes()).toEqual(['patch', 'delete']);
+  await expect(last).resolves.toMatchObject({ spec: { gateways: [DEFUSED] }, status: { conditions: [{ type: 'PeerReachable', status: 'False' }] } });
+});
+
+test('A Peer whose last claim is still needed by another one is not defused.', async () => {
+  await ensure('a');
+  await ensure('b');
+  await release('a');
+  expect(writes()).toEqual(['create', 'update', 'update']);
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+});
+
+test('Somebody who claims a Peer while it is being removed keeps it, with the real endpoint.', async () => {
+  await ensure('a');
+  bench.faults.add({ match: { verb: 'delete', resource: 'peers', userAgent: /^skyfabric$/ }, fault: 'slow', delayMs: 300 });
+  const released = release('a');
+  while (!writes().includes('patch')) await new Promise((resolve) => setImmediate(resolve));
+  while (JSON.stringify(await bench.spec(REF)) !== JSON.stringify({ gateways: [DEFUSED] })) await new Promise((resolve) => setImmediate(resolve));
+  await ensure('b');
+  await expect(released).resolves.toMatchObject({ changed: true, gone: [] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+  expect(Object.keys(await claimsOn(bench, REF))).toEqual(['b']);
+});
+
+test('A removal that was cut off after defusing is finished by the next one, or undone by restoring.', async () => {
+  await ensure('a');
+  const { objects } = await bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { remotes: ['east'] } });
+  const before = await bench.inventory();
+  bench.faults.add({ match: { verb: 'delete', resource: 'peers' }, fault: 'error-before' });
+  await expect(release('a')).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [DEFUSED] });
+  const restore = { claimant: claimant('d'), peer: bench.peer, objects };
+  await expect(bench.run('restoreObjects', restore)).resolves.toMatchObject({ changed: true });
+  await expect(bench.inventory()).resolves.toEqual(before);
+  await release('a');
+  await expect(bench.inventory()).resolves.toEqual([]);
+  await bench.run('restoreObjects', restore);
+  await expect(bench.run('restoreObjects', restore)).resolves.toEqual({ changed: false, note: 'as it was' });
+  await expect(bench.inventory()).resolves.toEqual(before);
+});
+
+test('A run takes back only what it set, and everything goes with scope all.', async () => {
+  await ensure('a');
+  await expect(bench.run('releasePeerings', { claimant: claimant('a', 'other-run'), peer: bench.peer, scope: 'run', selection: {} })).resolves.toMatchObject({ changed: false });
+  await ensure('b');
+  await expect(bench.run('releasePeerings', { claimant: claimant('x'), peer: bench.peer, scope: 'all', selection: {} })).resolves.toEqual({ changed: true, note: 'removed', gone: ['east'] });
+});
+
+test('A Peer of somebody else is a conflict, and is removed only by removePeer.', async () => {
+  await bench.cluster.create({ ...REF, metadata: { name: 'east', namespace: GATEWAYS }, spec: { gateways: [EAST] } } as KubeObject);
+  await expect(ensure('a')).rejects.toMatchObject({ code: 'conflict' });
+  const { signal } = new AbortController();
+  await expect(removePeer(bench.cluster, REF, signal)).resolves.toBe(true);
+  await expect(removePeer(bench.cluster, REF, signal)).resolves.toBe(false);
+});
+
+test('Poison is refused before any request.', async () => {
+  await expect(ensure('a', { host: 'not a host', port: 443 })).rejects.toMatchObject({ code: 'invalid' });
+  await expect(ensure('a', { host: 'east.example', port: 0 })).rejects.toMatchObject({ code: 'invalid' });
+  expect(bench.requests).toEqual([]);
+});
+
+describe('with a gateway that answers', () => {
+  let gateway: Server;
+  let endpoint: GatewayEndpoint;
+  beforeEach(async () => {
+    const key = await generateRsaKeyPem(2048);
+    gateway = createServer({ key, cert: await createServingCertificate({ name: 'east', dnsNames: ['east'], ips: [], keyPem: key }) }, (socket) => socket.end());
+    await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+    endpoint = { host: '127.0.0.1', port: (gateway.address() as AddressInfo).port };
+  });
+  afterEach(() => new Promise((resolve) => gateway.close(resolve)));
+
+  test('a Peer is made only when it answers as that peer.', async () => {
+    const other = bench.run('ensurePeerings', { claimant: claimant('a'), peer: bench.peer, remotes: [{ name: 'south', endpoint }], probe: true });
+    await expect(other).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining('answers as east') as string });
+    await expect(ensure('a', endpoint, undefined, true)).resolves.toMatchObject({ changed: true });
+    expect((await bench.inventory()).map(({ object }) => object)).toEqual([`Peer ${GATEWAYS}/east`]);
+  });
+
+  test('nothing is made for one that does not answer, and the error names host and port.', async () => {
+    await new Promise((resolve) => gateway.close(resolve));
+    await expect(ensure('a', endpoint, undefined, true)).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining(`127.0.0.1:${endpoint.port}`) as string });
+    await expect(bench.inventory()).resolves.toEqual([]);
+  });
+});

@@ -1,0 +1,92 @@
+import { neededPermissions } from '../../activities/permissions';
+import { writeKubeconfig } from '../../src/playground/api-server/server';
+import type { CheckFinding } from '../../src/contract/results';
+import type { KubeObject } from '../../src/kubernetes/kube-object';
+import { claimantOf, FABRIC, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
+
+let bench: GatewayBench;
+beforeEach(async () => {
+  bench = await startGatewayBench();
+});
+afterEach(() => bench.close());
+
+const ONE = claimantOf('bootstrap-one', 'run-1');
+
+async function check(more: Parameters<GatewayBench['input']>[1] = {}): Promise<Record<string, CheckFinding>> {
+  const { peer, clusterlink } = bench.input(ONE, more);
+  const before = bench.requests.length;
+  const { findings, clusterUid } = await bench.run('preflight', { fabric: FABRIC, peer, clusterlink });
+  expect(clusterUid).toBe(bench.server.clusterUid);
+  const writes = bench.requests.slice(before).filter(({ method, resource }) => method !== 'GET' && resource !== 'selfsubjectaccessreviews');
+  expect(writes).toEqual([]);
+  return Object.fromEntries(findings.map((finding) => [finding.check, finding]));
+}
+
+const failed = (findings: Record<string, CheckFinding>): string[] => Object.values(findings).filter(({ ok }) => !ok).map((finding) => finding.check);
+
+test('an empty cluster passes, and so does one with this peer\'s gateway', async () => {
+  expect(failed(await check())).toEqual([]);
+  expect(failed(await check({ options: { mode: 'operator' } }))).toEqual([]);
+  await bench.install(ONE);
+  expect(await check()).toMatchObject({ gateway: { ok: true, message: expect.stringContaining('will be kept') as string } });
+  expect(failed(await check())).toEqual([]);
+});
+
+test('missing permissions are named, and everything else is still looked at', async () => {
+  const rules = [
+    { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] },
+    { apiGroups: [''], resources: ['namespaces'], verbs: ['*'] },
+    { apiGroups: [''], nonResourceURLs: ['/version'], resources: [], verbs: ['get'] },
+  ];
+  const token = bench.server.addToken({ user: 'limited', rules });
+  const kubeconfig = `${bench.peer.kubeconfig ?? ''}-limited`;
+  await writeKubeconfig(kubeconfig, [{ ...bench.server, token }]);
+  const findings = await check({ peer: { kubeconfig } });
+  expect(failed(findings)).toEqual(['permissions']);
+  expect(findings['permissions']?.message).toMatch(/^\d+ of \d+ permissions are missing: get secrets in namespace clusterlink-system, .* and more$/);
+  expect(findings['namespace']?.ok).toBe(true);
+});
+
+test('a namespace that is being deleted is told', async () => {
+  await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, finalizers: ['example.org/held'] } });
+  await bench.cluster.delete({ apiVersion: 'v1', kind: 'Namespace', name: NAMESPACE });
+  expect(failed(await check())).toEqual(['namespace']);
+});
+
+test('ClusterLink elsewhere on the cluster, or somebody else\'s in the namespace, is told', async () => {
+  const labels = { app: 'cl-controlplane' };
+  const deployment = (namespace: string): KubeObject =>
+    ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cl-controlplane', namespace }, spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'b' }] } } } }) as KubeObject;
+  await bench.cluster.create(deployment('default'));
+  expect(failed(await check())).toEqual(['elsewhere']);
+  expect(failed(await check({ peer: { namespace: 'default' } }))).toEqual(['gateway']);
+});
+
+test('a gateway of a peer of another name is told', async () => {
+  await bench.install(ONE);
+  expect((await check({ peer: { name: 'east' } }))['gateway']).toMatchObject({ ok: false, message: expect.stringContaining('peer west, not of east') as string });
+});
+
+test('definitions of somebody else are used, and said so', async () => {
+  await bench.install(ONE);
+  await bench.cluster.patch({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'peers.clusterlink.net' }, { metadata: { labels: null } });
+  expect((await check())['definitions']).toMatchObject({ ok: true, message: expect.stringMatching(/^1 of/) as string });
+});
+
+test.each(['direct', 'operator'] as const)('the permissions that are asked for suffice to install, change, undo and remove a gateway (%s)', async (mode) => {
+  const design = bench.input(ONE, { options: { mode } });
+  const rules = neededPermissions({ peer: design.peer, options: design.clusterlink }).map(({ group, resource, verb, namespace }) => ({
+    apiGroups: [group], resources: [resource], verbs: [verb], ...(namespace === undefined ? {} : { namespaces: [namespace] }),
+  }));
+  const reviews = { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] };
+  const token = bench.server.addToken({ user: 'limited', rules: [reviews, ...rules] });
+  await writeKubeconfig(bench.peer.kubeconfig ?? '', [{ ...bench.server, token }]);
+  expect(failed(await check({ options: { mode } }))).toEqual([]);
+  await bench.install(ONE, { options: { mode } });
+  const later = claimantOf('bootstrap-two', 'run-2');
+  await bench.install(later, { options: { mode, tag: 'v0.4.2' } });
+  expect(await bench.run('releaseGateway', { claimant: later, peer: bench.peer, scope: 'run' })).toMatchObject({ note: 'put back as it was' });
+  await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
+  expect(await bench.run('releaseGateway', { claimant: ONE, peer: bench.peer, scope: 'all' })).toMatchObject({ note: 'removed' });
+  expect(await bench.inventory()).toEqual([]);
+});
