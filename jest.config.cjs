@@ -9,5 +9,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!(@kubernetes/client-node|openid-client|oauth4webapi|jose)/)'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  testTimeout: 30_000,
+  // One process per core, also where jest would run everything in its own.
+  maxWorkers: '100%',
+  testTimeout: 60_000,
 };

@@ -22,7 +22,7 @@ export interface FailurePlace {
 }
 
 /** The one detail of every ApplicationFailure made here. */
-export interface FailureDetail {
+interface FailureDetail {
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
@@ -45,7 +45,7 @@ export function toActivityFailure(error: unknown, place: FailurePlace): Applicat
 }
 
 /** The ApplicationFailure of an error: type is its code, and an error that nobody foresaw is `internal`. */
-export function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePlace, 'signal'>): ApplicationFailure {
+function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePlace, 'signal'>): ApplicationFailure {
   const known = isFabricError(error) ? error : undefined;
   const failure = known ?? new FabricError({ code: 'internal', message: textOf(error), hint: 'This is a defect of Skyfabric: please report it with the worker log.', cause: error });
   const detail: FailureDetail = {

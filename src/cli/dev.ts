@@ -4,10 +4,11 @@ import { Command } from 'commander';
 import { readNumber } from './common-flags';
 import type { CliContext } from './context';
 import { loadDev } from './lazy';
-import { paintFor } from './paint';
+import { paintFor, type Paint } from './paint';
 import { oneLine } from './plain';
 import { Problems } from './problems';
-import { untilStopped } from './worker';
+import type { RunningDev } from './run-dev';
+import { untilStopped } from './until-stopped';
 import { addWorkerFlags, readWorkerFlags } from './worker-flags';
 
 /** The usual ports of a dev server, where clients look for one. */
@@ -49,23 +50,20 @@ Examples:
       env,
       onProgress: log,
     });
-    const { address, namespace, taskQueue, uiUrl } = dev;
-    const elsewhere = address === `127.0.0.1:${PORT}` && uiUrl.endsWith(`:${UI_PORT}`) ? [] : [`  export TEMPORAL_ADDRESS=${address} SKYFABRIC_UI_URL=${uiUrl}`];
-    stdout.write(
-      [
-        `${paintFor(stdout, env)('green', 'Ready.')} Temporal ${address}, namespace ${namespace}, task queue ${taskQueue}`,
-        `UI ${uiUrl}`,
-        '',
-        'Try next, in another terminal:',
-        ...elsewhere,
-        '  skyfabric check --peer west=CONTEXT --peer east=CONTEXT',
-        '  skyfabric bootstrap --peer west=CONTEXT --peer east=CONTEXT',
-        '  skyfabric status',
-        '',
-        'Ctrl-C stops both.',
-        '',
-      ].join('\n'),
-    );
-    await untilStopped(context, dev);
+    await untilStopped(context, dev, () => stdout.write(readyText(dev, paintFor(stdout, env))));
   });
+}
+
+function readyText({ address, namespace, taskQueue, uiUrl }: RunningDev, paint: Paint): string {
+  const usual = address === `127.0.0.1:${PORT}` && uiUrl.endsWith(`:${UI_PORT}`);
+  return `${paint('green', 'Ready.')} Temporal ${address}, namespace ${namespace}, task queue ${taskQueue}
+UI ${uiUrl}
+
+Try next, in another terminal:
+${usual ? '' : `  export TEMPORAL_ADDRESS=${address} SKYFABRIC_UI_URL=${uiUrl}\n`}  skyfabric check --peer west=CONTEXT --peer east=CONTEXT
+  skyfabric bootstrap --peer west=CONTEXT --peer east=CONTEXT
+  skyfabric status
+
+Ctrl-C stops both.
+`;
 }

@@ -58,7 +58,7 @@ export function taskQueuesOf(request: { readonly peers?: unknown }): string[] {
 }
 
 /** Splits repeated `key=value`s of a flag at the first `=`. */
-export function pairsOf(values: FlagValues, flag: string, form: string, problems: Problems, path?: string): [string, string][] {
+function pairsOf(values: FlagValues, flag: string, form: string, problems: Problems, path?: string): [string, string][] {
   const attribute = flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
   const given = (values[attribute] ?? []) as readonly string[];
   return given.flatMap((text): [string, string][] => {

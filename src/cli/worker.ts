@@ -5,6 +5,7 @@ import type { CliContext } from './context';
 import { loadWorker } from './lazy';
 import { oneLine } from './plain';
 import { Problems } from './problems';
+import { untilStopped } from './until-stopped';
 import { addWorkerFlags, readWorkerFlags } from './worker-flags';
 
 /** The command. */
@@ -30,17 +31,6 @@ Examples:
     const worker = await loadWorker().startWorkerWith({ ...flags, activitiesOnly: values['activitiesOnly'] === true, target: targetOf(values, context), log });
     const { address, namespace, taskQueue, registered } = worker;
     if (registered.length > 0) log(`Registered search attributes: ${registered.join(', ')}`);
-    log(`Worker listens on task queue ${taskQueue} of namespace ${namespace} at ${address}. Ctrl-C stops it.`);
-    await untilStopped(context, worker);
+    await untilStopped(context, worker, () => log(`Worker listens on task queue ${taskQueue} of namespace ${namespace} at ${address}. Ctrl-C stops it.`));
   });
-}
-
-/** Resolves when the worker has stopped after a signal; the next signal ends the process at once. @throws when the worker fails */
-export async function untilStopped(context: CliContext, worker: { readonly ended: Promise<void>; readonly stop: () => Promise<void> }): Promise<void> {
-  const forget = context.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
-    forget();
-    context.stderr.write('Stopping: running steps may end, or are handed back.\n');
-    worker.stop().catch(() => undefined);
-  });
-  await worker.ended.finally(forget);
 }

@@ -44,4 +44,8 @@ test('the authority comes with its first claim, signs for the named peer only, a
   expect(await run('releaseAuthority', { claimant: ONE, scope: 'run' })).toEqual({ changed: true, note: 'claim taken back' });
   expect(await run('releaseAuthority', { claimant: TWO, scope: 'claim' })).toEqual({ changed: true, note: 'removed' });
   await expect(run('signPeerCertificate', { fabric: 'blue', peer: 'west', requestPem, certificates })).rejects.toMatchObject({ code: 'not_found' });
+
+  await run('ensureAuthority', { claimant: ONE, certificates });
+  await run('ensureAuthority', { claimant: TWO, certificates });
+  expect(await run('releaseAuthority', { claimant: ONE, scope: 'all' })).toEqual({ changed: true, note: 'removed' });
 });

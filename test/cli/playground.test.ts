@@ -9,20 +9,26 @@ import { runCli, startCli, testContext } from './run-cli';
 
 const SHOW_TIMEOUT_MS = 180_000;
 
-/** Processes, pipes and sockets of this process. */
-const held = (): string => process.getActiveResourcesInfo().filter((name) => /^(Process|Pipe|TCP|TLS)/i.test(name)).sort().join(' ');
+/** The processes, pipes and sockets that this process holds. */
+const held = (): string[] => process.getActiveResourcesInfo().filter((name) => /^(Process|Pipe|TCP|TLS)/i.test(name));
 
-let heldBefore: string;
+let heldBefore: readonly string[];
 
-beforeEach(() => {
+beforeAll(() => {
   heldBefore = held();
 });
 
-/** Resolves once the show that printed this has left nothing; a socket takes a moment to be gone. */
+/** What is held beyond what was held before all shows. */
+function heldSince(): string[] {
+  const known = [...heldBefore];
+  return held().filter((name) => !known.includes(name) || known.splice(known.indexOf(name), 1).length === 0);
+}
+
+/** Waits until the show that printed this has left nothing: a socket takes a moment to be gone. */
 async function expectNothingLeft(stdout: string): Promise<void> {
   const deadline = Date.now() + 10_000;
-  while (held() !== heldBefore && Date.now() < deadline) await sleep(20);
-  expect(held()).toBe(heldBefore);
+  while (heldSince().length > 0 && Date.now() < deadline) await sleep(20);
+  expect(heldSince()).toEqual([]);
   const [, kubeconfig] = /Kubeconfig of the simulated clusters: (\S+)/.exec(stdout) ?? [];
   if (kubeconfig !== undefined) expect(existsSync(join(kubeconfig, '..'))).toBe(false);
   const [, server] = /dev server on 127\.0\.0\.1:(\d+)/.exec(stdout) ?? [];
@@ -40,54 +46,64 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-test('the whole show does what it says, judges itself, ends with 0, and leaves nothing', async () => {
-  const { code, stdout, stderr } = await runCli(['playground', '--once'], { env: process.env, cwd: process.cwd() });
-  expect(stdout).not.toContain('expected:');
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+test(
+  'the whole show does what it says, judges itself, ends with 0, and leaves nothing',
+  async () => {
+    const { code, stdout, stderr } = await runCli(['playground', '--once'], { env: process.env, cwd: process.cwd() });
+    expect(stdout).not.toContain('expected:');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 
-  const calls = (caller: string): string => `20 calls of http://echo.demo.svc:80/ from ${caller} on east`;
-  for (const fact of [
-    'Skyfabric playground: the clusters are simulated.',
-    '✔ 3 peers, 2 links',
-    `✔ balanced: ${calls('frontend')}: south 10, west 10`,
-    `✔ denied: ${calls('intruder')}: 20 refused (`,
-    '✔ without force: the link between east and west carries a connection: connect/default/demo/echo/',
-    `✔ shifted: ${calls('frontend')}: south 20`,
-    `✔ stopped: ${calls('frontend')}: 20 refused (`,
-    'Failed at create links on north: ',
-    'Undone: north: remove links',
-    'Objects of the fabric: east 21 before, 21 after; north 0 before, 0 after',
-    'Residue: none',
-    '✔ residue: 0',
-    '✔ north: 0 objects of the fabric before, 0 after, 0 of them different',
-    '✔ what would have harmed a real gateway: nothing',
-  ]) {
-    expect(stdout).toContain(fact);
-  }
-  expect(stdout).toMatch(/north\n(.*\n)+.*↩ create links +\S+ +attempt 4 /);
-  expect(stdout).toMatch(/^ {4}http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/bootstrap%2Fdefault%2Feast%2Bsouth%2Bwest\/[0-9a-f-]{36}/m);
-  expect(stdout.match(/^ {4}http:.*\/workflows\//gm)).toHaveLength(6);
-  expect(stdout).toMatch(/From bootstrap to connected: \S+\. The simulated delays in it add up to 1\.1s: 7 pods/);
-  const parts = stdout.match(/^\d {2}.*$/gm) ?? [];
-  expect(parts).toHaveLength(6);
-  for (const part of parts) expect(part).toMatch(/\[simulated clusters\]$/);
-  // Nobody redraws or colours a file.
-  expect(stdout).not.toContain('\u001b');
-  await expectNothingLeft(stdout);
-}, SHOW_TIMEOUT_MS);
+    const calls = (caller: string): string => `20 calls of http://echo.demo.svc:80/ from ${caller} on east`;
+    for (const fact of [
+      'Skyfabric playground: the clusters are simulated.',
+      '✔ 3 peers, 2 links',
+      `✔ balanced: ${calls('frontend')}: south 10, west 10`,
+      `✔ denied: ${calls('intruder')}: 20 refused (`,
+      '✔ without force: the link between east and west carries a connection: connect/default/demo/echo/',
+      `✔ shifted: ${calls('frontend')}: south 20`,
+      `✔ stopped: ${calls('frontend')}: 20 refused (`,
+      'Failed at create links on north: ',
+      'Undone: north: remove links',
+      'Objects of the fabric: east 21 before, 21 after; north 0 before, 0 after',
+      'Residue: none',
+      '✔ residue: 0',
+      '✔ north: 0 objects of the fabric before, 0 after, 0 of them different',
+      '✔ what would have harmed a real gateway: nothing',
+    ]) {
+      expect(stdout).toContain(fact);
+    }
+    expect(stdout).toMatch(/north\n(.*\n)+.*↩ create links +\S+ +attempt 4 /);
+    expect(stdout).toMatch(
+      /^ {4}http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/bootstrap%2Fdefault%2Feast%2Bsouth%2Bwest\/[0-9a-f-]{36}/m,
+    );
+    expect(stdout.match(/^ {4}http:.*\/workflows\//gm)).toHaveLength(6);
+    expect(stdout).toMatch(/From bootstrap to connected: \S+\. The simulated delays in it add up to 1\.1s: 7 pods/);
+    const parts = stdout.match(/^\d {2}.*$/gm) ?? [];
+    expect(parts).toHaveLength(6);
+    for (const part of parts) expect(part).toMatch(/\[simulated clusters\]$/);
+    // Nobody redraws or colours a file.
+    expect(stdout).not.toContain('\u001b');
+    await expectNothingLeft(stdout);
+  },
+  SHOW_TIMEOUT_MS,
+);
 
 test.each([
   ['while the stage is set', 'simulated clusters: west, south, east, north'],
   ['in the middle of a run', 'deploy gateway'],
-])('Ctrl-C %s ends the show with 130 and leaves nothing', async (_, moment) => {
-  const run = startCli(['playground'], { env: process.env, cwd: process.cwd(), terminal: true });
-  await run.printed(moment);
-  run.interrupt();
-  await expect(run.code).resolves.toBe(130);
-  expect(run.stdout()).toContain('Cleaning up');
-  expect(run.stderr()).toBe('');
-  await expectNothingLeft(run.stdout());
-}, SHOW_TIMEOUT_MS);
+])(
+  'Ctrl-C %s ends the show with 130 and leaves nothing',
+  async (_, moment) => {
+    const run = startCli(['playground'], { env: process.env, cwd: process.cwd(), terminal: true });
+    await run.printed(moment);
+    run.interrupt();
+    await expect(run.code).resolves.toBe(130);
+    expect(run.stdout()).toContain('Cleaning up');
+    expect(run.stderr()).toBe('');
+    await expectNothingLeft(run.stdout());
+  },
+  SHOW_TIMEOUT_MS,
+);
 
 test.each(['2', '7', 'many'])('--peers %s is a usage error, and nothing is started', async (peers) => {
   const { code, stdout, stderr } = await runCli(['playground', '--peers', peers]);

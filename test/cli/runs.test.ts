@@ -1,5 +1,8 @@
 // Commands that carry out runs: started, attached, detached, timed out, interrupted, failed; activities only remember.
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { readRunStatus } from '../../src/temporal/runs';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
@@ -49,6 +52,21 @@ test('json and yaml hold the whole result', async () => {
     const yaml = await runCli(['check', '--fabric', fabric, ...PEERS, '-o', 'yaml'], given);
     expect(stable(yaml.stdout, fabric)).toMatchSnapshot();
   });
+});
+
+test('a request is read from a file, and flags win over it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'skyfabric-file-'));
+  try {
+    await withFakes(async (fake, given) => {
+      const fabric = fabricName();
+      await writeFile(join(directory, 'fabric.yaml'), 'fabric: other\npeers:\n  - {name: west, context: kind-west, kubeconfig: config}\nclusterlink: {dataplane: go, tag: v0.4.0}\n');
+      const { code } = await runCli(['check', '-f', 'fabric.yaml', '--fabric', fabric, '--tag', 'v0.4.1'], { ...given, cwd: directory });
+      expect(code).toBe(0);
+      expect(fake.calls.find(({ name }) => name === 'preflight')?.input).toMatchObject({ fabric, peer: { name: 'west', kubeconfig: join(directory, 'config') }, clusterlink: { dataplane: 'go', tag: 'v0.4.1' } });
+    });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('a check with a finding that is not ok exits with 1', async () => {

@@ -127,7 +127,9 @@ export class FabricHarness {
           ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
         ] as const;
         const objects = await Promise.all(kinds.map(async ([apiVersion, kind]) => (await client.list({ apiVersion, kind })).items));
-        return objects.flat().map(({ kind, metadata }) => `${name}: ${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
+        // Pods of Deployments come and go by themselves; what asks for them is compared.
+        const lasting = objects.flat().filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'ReplicaSet' || kind === 'Deployment') !== true);
+        return lasting.map(({ kind, metadata }) => `${name}: ${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
       }),
     );
     return lists.flat().sort();

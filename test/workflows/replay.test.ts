@@ -3,8 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
+import { installRuntime } from '../../src/temporal/runtime';
 import { findSecretIn } from '../support/secrets';
 import { testBundle } from '../support/temporal';
+
+beforeAll(() => installRuntime({ level: 'ERROR', write: (line) => process.stderr.write(`${line}\n`) }));
 
 const DIRECTORY = join(__dirname, '..', 'histories');
 const files = readdirSync(DIRECTORY, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));

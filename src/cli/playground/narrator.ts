@@ -67,7 +67,11 @@ export class Narrator {
     return {
       update: (next) => void (status = next),
       note: (text) => this.write(oneLine(text)),
-      end: () => this.write(this.paint('bold', title), ...(status === undefined ? [] : stepTree(status, { now: Date.now(), paint: this.paint, columns: WIDTH }))),
+      end: () =>
+        this.write(
+          this.paint('bold', title),
+          ...(status === undefined ? [] : stepTree(status, { now: Date.now(), paint: this.paint, columns: WIDTH })),
+        ),
     };
   }
 }

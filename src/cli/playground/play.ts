@@ -49,9 +49,15 @@ export async function play(context: CliContext, { peerCount, once }: PlayOptions
       },
     });
     stage.ended.catch((error: unknown) => stop.abort(error));
-    narrator.say(`Ready after ${span(Date.now() - began)}. Temporal UI: ${stage.uiUrl}`, `Kubeconfig of the simulated clusters: ${stage.clusters.kubeconfigPath}`);
+    narrator.say(
+      `Ready after ${span(Date.now() - began)}. Temporal UI: ${stage.uiUrl}`,
+      `Kubeconfig of the simulated clusters: ${stage.clusters.kubeconfigPath}`,
+    );
     await new Show(stage, cast, narrator, stop.signal).play();
-    narrator.say(`The whole show took ${span(Date.now() - began)}.`, ...narrator.unmet.map((text) => narrator.paint('red', `Not as it should be: ${text}`)));
+    narrator.say(
+      `The whole show took ${span(Date.now() - began)}.`,
+      ...narrator.unmet.map((text) => narrator.paint('red', `Not as it should be: ${text}`)),
+    );
     context.exitCode = narrator.unmet.length === 0 ? EXIT.done : EXIT.failed;
     if (once) return;
     narrator.part('Your turn', ...tryNext(stage, cast));

@@ -74,7 +74,11 @@ export class Show {
       links: { kind: 'hub-and-spoke', hub },
     });
     const asWanted = result.peers.length === peers.length && result.links.length === spokes.length;
-    this.narrator.check(asWanted, `${result.peers.length} peers, ${result.links.length} links`, `${peers.length} peers, ${spokes.length} links`);
+    this.narrator.check(
+      asWanted,
+      `${result.peers.length} peers, ${result.links.length} links`,
+      `${peers.length} peers, ${spokes.length} links`,
+    );
   }
 
   private async connect(): Promise<void> {
@@ -107,10 +111,17 @@ export class Show {
     const { hub, exporters } = this.cast;
     const [first, second] = exporters;
     const { narrator } = this;
-    narrator.part('Links are taken down (TeardownLink)', `First the one between ${hub} and ${first}: traffic shifts to ${second}. Then the other: it stops.`);
+    narrator.part(
+      'Links are taken down (TeardownLink)',
+      `First the one between ${hub} and ${first}: traffic shifts to ${second}. Then the other: it stops.`,
+    );
     const refused = await this.run('TeardownLink', { fabric: FABRIC, peers: [hub, first] }, UNSEEN);
     const problem = refused.outcome === 'failed' ? refused.problem : undefined;
-    narrator.check(problem?.code === 'in_use', `without force: ${problem?.message ?? refused.outcome} [${problem?.code ?? 'no problem'}]`, 'in_use');
+    narrator.check(
+      problem?.code === 'in_use',
+      `without force: ${problem?.message ?? refused.outcome} [${problem?.code ?? 'no problem'}]`,
+      'in_use',
+    );
     narrator.write('');
     await this.mustRun('TeardownLink', { fabric: FABRIC, peers: [hub, first], force: true });
     await this.expectTraffic('shifted', CALLERS.admitted, { [second]: CALLS });
@@ -126,16 +137,28 @@ export class Show {
       'A bootstrap fails, and is rolled back',
       `${newcomer} joins, linked to ${hub}. A fault is injected: ${newcomer}'s API server answers 500 to every Peer that it is to store.`,
     );
-    const fault = stage.faults.add({ match: { server: newcomer, resource: 'peers', method: /^(POST|PUT|PATCH)$/ }, fault: 'error-before', times: Infinity });
+    const fault = stage.faults.add({
+      match: { server: newcomer, resource: 'peers', method: /^(POST|PUT|PATCH)$/ },
+      fault: 'error-before',
+      times: Infinity,
+    });
     const peers = [hub, newcomer];
     const before = await this.inventories(peers);
-    const end = await this.run('BootstrapFabric', { fabric: FABRIC, peers: peers.map((name) => this.peer(name)), deadlines: { step: FAULTY_STEP_DEADLINE } });
+    const end = await this.run('BootstrapFabric', {
+      fabric: FABRIC,
+      peers: peers.map((name) => this.peer(name)),
+      deadlines: { step: FAULTY_STEP_DEADLINE },
+    });
     fault.remove();
     const after = await this.inventories(peers);
     this.sayFailure(end);
     narrator.write('');
     const rollback = end.outcome === 'failed' ? end.rollback : undefined;
-    narrator.check(rollback?.failedPeer === newcomer && fault.fired() > 0, `the run ${end.outcome}, by ${fault.fired()} injected faults`, `failed, at ${newcomer}`);
+    narrator.check(
+      rollback?.failedPeer === newcomer && fault.fired() > 0,
+      `the run ${end.outcome}, by ${fault.fired()} injected faults`,
+      `failed, at ${newcomer}`,
+    );
     narrator.check(rollback?.residue.length === 0, `residue: ${rollback?.residue.length ?? 'unknown'}`, 'residue: 0');
     peers.forEach((name, index) => {
       const [earlier, later] = [before[index] ?? [], after[index] ?? []];
@@ -154,7 +177,9 @@ export class Show {
     narrator.part('Where to look', `Temporal UI: ${stage.uiUrl}`);
     for (const { title, outcome, url, ms } of runs) narrator.say(`${title}: ${outcome} after ${span(ms)}`, `  ${url}`);
     narrator.write('');
-    const incidents = stage.clusters.clusters.flatMap((cluster) => cluster.incidents().map(({ kind, object }) => `${cluster.name} ${kind} ${object}`));
+    const incidents = stage.clusters.clusters.flatMap((cluster) =>
+      cluster.incidents().map(({ kind, object }) => `${cluster.name} ${kind} ${object}`),
+    );
     narrator.check(incidents.length === 0, `what would have harmed a real gateway: ${incidents.join(', ') || 'nothing'}`, 'nothing');
   }
 
@@ -184,7 +209,12 @@ export class Show {
       },
     });
     signal.throwIfAborted();
-    this.runs.push({ title: summary, outcome: end.outcome, url: runUrl(stage.uiUrl, stage.namespace, workflowId, runId), ms: Date.now() - began });
+    this.runs.push({
+      title: summary,
+      outcome: end.outcome,
+      url: runUrl(stage.uiUrl, stage.namespace, workflowId, runId),
+      ms: Date.now() - began,
+    });
     return end;
   }
 
@@ -207,7 +237,9 @@ export class Show {
   }
 
   private inventories(names: readonly string[]): Promise<InventoryEntry[][]> {
-    return Promise.all(names.map((name) => takeInventory(this.stage.clusters.cluster(name).client, { fabric: FABRIC, signal: this.signal })));
+    return Promise.all(
+      names.map((name) => takeInventory(this.stage.clusters.cluster(name).client, { fabric: FABRIC, signal: this.signal })),
+    );
   }
 
   private delays(): { readonly podStarts: number; readonly podStartMs: number } {

@@ -60,7 +60,10 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-async function start({ cast, env, cwd, signal, onProgress, log }: StageOptions, onClose: (closer: Closer) => void): Promise<Omit<Stage, 'close'>> {
+async function start(
+  { cast, env, cwd, signal, onProgress, log }: StageOptions,
+  onClose: (closer: Closer) => void,
+): Promise<Omit<Stage, 'close'>> {
   // A download may take minutes; Ctrl-C does not wait for it.
   const { path: binary } = await unlessAborted(signal, findTemporalCli({ env, onProgress }));
   const server = await startDevServer({ binary, onProgress });
@@ -97,7 +100,15 @@ async function start({ cast, env, cwd, signal, onProgress, log }: StageOptions, 
   const temporal = await connectClient(target);
   onClose(() => temporal.close());
   await deployed;
-  return { client: temporal.client, address: server.address, namespace: server.namespace, uiUrl: server.uiUrl, clusters, faults, ended: worker.ended };
+  return {
+    client: temporal.client,
+    address: server.address,
+    namespace: server.namespace,
+    uiUrl: server.uiUrl,
+    clusters,
+    faults,
+    ended: worker.ended,
+  };
 }
 
 async function deployApplication(clusters: SimulatedClusters, { exporters, hub }: Cast): Promise<void> {

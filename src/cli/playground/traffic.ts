@@ -39,7 +39,9 @@ export async function callService(cluster: SimulatedCluster, caller: string, sig
 
 /** `south 10, west 10`; `20 refused (why)`. */
 export function tallyText({ answers, failures, lastFailure }: Tally): string {
-  const counts = Object.keys(answers).sort().map((cluster) => `${cluster} ${answers[cluster] ?? 0}`);
+  const counts = Object.keys(answers)
+    .sort()
+    .map((cluster) => `${cluster} ${answers[cluster] ?? 0}`);
   const refused = failures === 0 ? [] : [`${failures} refused (${lastFailure.replace(/\.$/, '')})`];
   return [...counts, ...refused].join(', ');
 }

@@ -27,6 +27,17 @@ export async function eventually<T>(what: string, question: () => Promise<T | un
   }
 }
 
+// Keys take long to make, and no test changes them: each test file makes them once.
+const authority = once(() => createFabricAuthority({ fabric: 'test', keyBits: 2048 }));
+const site = once(() => createSiteCertificates());
+const issued = new Map<string, Promise<KeyedCertificate>>();
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+/** A certificate of any authority, with a key of its own. */
 export async function issuePeer(authority: KeyedCertificate, name: string): Promise<KeyedCertificate> {
   const { requestPem, keyPem } = await createPeerRequest({ peer: name });
   const { certificatePem } = await signPeerRequest({ authority, requestPem, allowed: { peer: name, minKeyBits: 2048 } });
@@ -35,6 +46,9 @@ export async function issuePeer(authority: KeyedCertificate, name: string): Prom
 
 /** Clusters with gateways, all of one fabric, and not linked yet. */
 export class Fabric {
+  /** Whether gateways are installed with definitions that take anything. */
+  open = false;
+
   private constructor(
     readonly simulated: SimulatedClusters,
     readonly authority: KeyedCertificate,
@@ -42,8 +56,7 @@ export class Fabric {
   ) {}
 
   static async start(names: readonly string[], options: SimulatedClusterOptions = QUICK): Promise<Fabric> {
-    const [simulated, authority, site] = await Promise.all([startSimulatedClusters(names, options), createFabricAuthority({ fabric: 'test', keyBits: 2048 }), createSiteCertificates()]);
-    return new Fabric(simulated, authority, site);
+    return new Fabric(...(await Promise.all([startSimulatedClusters(names, options), authority(), site()])));
   }
 
   static async withGateways(names: readonly string[], options: SimulatedClusterOptions = QUICK): Promise<Fabric> {
@@ -56,20 +69,29 @@ export class Fabric {
     return this.simulated.cluster(name);
   }
 
-  async installDefinitions(name: string): Promise<void> {
+  /** Installs the definitions; `open` ones take any spec, poison too, as upstream's do. */
+  async installDefinitions(name: string, open = this.open): Promise<void> {
     const { client } = this.cluster(name);
     await client.create(namespaceManifest(NAMESPACE));
-    await Promise.all(DEFINITIONS.map((definition) => client.create(definition as KubeObject)));
+    const anything = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const opened = ({ spec, ...rest }: (typeof DEFINITIONS)[number]): object => ({ ...rest, spec: { ...spec, versions: spec.versions.map((version) => ({ ...version, schema: anything })) } });
+    await Promise.all(DEFINITIONS.map((definition) => client.create((open ? opened(definition) : definition) as KubeObject)));
     await Promise.all(
       DEFINITIONS.map(({ spec }) => eventually(`${spec.names.kind} is served`, () => client.list({ apiVersion: LINK, kind: spec.names.kind }).then(() => true, () => false))),
     );
   }
 
-  async install(name: string, certificate?: KeyedCertificate): Promise<void> {
+  /** The certificate that this fabric's peer of that name has. */
+  peer(name: string): Promise<KeyedCertificate> {
+    const certificate = issued.get(name) ?? issuePeer(this.authority, name);
+    issued.set(name, certificate);
+    return certificate;
+  }
+
+  async install(name: string): Promise<void> {
     const { client, ingressPort } = this.cluster(name);
     await this.installDefinitions(name);
-    const issued = certificate ?? (await issuePeer(this.authority, name));
-    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: this.site, peer: issued, authorityPem: this.authority.certificatePem })) await client.create(secret as KubeObject);
+    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: this.site, peer: await this.peer(name), authorityPem: this.authority.certificatePem })) await client.create(secret as KubeObject);
     const settings = peer.parse({ name, context: name, ingress: { type: 'LoadBalancer', port: ingressPort }, labels: { side: name } });
     for (const object of gatewayManifests(settings, gatewayOptions.parse({}), { siteRevision: siteRevision(this.site) })) await client.apply(object);
     await this.ready(name, NAMESPACE, 'cl-controlplane');

@@ -2,7 +2,7 @@ import { gatewaySecrets } from '../../../src/clusterlink/gateway-secrets';
 import type { KubeObject } from '../../../src/kubernetes/kube-object';
 import { createSiteCertificates } from '../../../src/pki/certificate';
 import { deployClient, deployEcho } from '../../../src/playground/simulated-cluster';
-import { eventually, Fabric, issuePeer, NAMESPACE } from './fabric';
+import { eventually, Fabric, NAMESPACE } from './fabric';
 
 describe('the life of a gateway', () => {
   let fabric: Fabric;
@@ -47,7 +47,7 @@ describe('the life of a gateway', () => {
     fabric = await Fabric.withGateways(['east', 'west']);
     const other = await createSiteCertificates();
     const { client } = fabric.cluster('west');
-    const peer = await issuePeer(fabric.authority, 'west');
+    const peer = await fabric.peer('west');
     const secrets = gatewaySecrets({ namespace: NAMESPACE, site: other, peer, authorityPem: fabric.authority.certificatePem });
     for (const secret of secrets.filter(({ metadata }) => metadata.name !== 'cl-peer')) await client.apply(secret);
     await client.patch({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-dataplane' }, { spec: { template: { metadata: { annotations: { restarted: 'once' } } } } });
@@ -68,7 +68,7 @@ describe('the life of a gateway', () => {
     fabric = await Fabric.start(['east']);
     await fabric.installDefinitions('east');
     const { client, ingressPort } = fabric.cluster('east');
-    const peer = await issuePeer(fabric.authority, 'east');
+    const peer = await fabric.peer('east');
     for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: fabric.site, peer, authorityPem: fabric.authority.certificatePem })) await client.create(secret as KubeObject);
     await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'clusterlink-operator' } });
     const labels = { app: 'operator' };

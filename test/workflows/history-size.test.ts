@@ -1,0 +1,28 @@
+// The largest request there is stays within what Temporal keeps well: a full mesh of the most peers, undone at the very end.
+import { randomUUID } from 'node:crypto';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { MAX_PEERS } from '../../src/model/requests';
+import { startRun } from '../../src/temporal/runs';
+import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
+import { fakeActivities } from './fake-activities';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await testEnvironment();
+});
+afterAll(() => environment.teardown());
+
+test('a bootstrap of the most peers, wholly undone, has fewer than 10,000 events', async () => {
+  const fake = fakeActivities();
+  fake.fail('recordChange', { code: 'forbidden', times: 1 });
+  const taskQueue = uniqueTaskQueue();
+  const peers = Array.from({ length: MAX_PEERS }, (_, index) => ({ name: `peer-${index}`, context: `kind-${index}` }));
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const { handle } = await startRun(environment.client, 'BootstrapFabric', { fabric: `f-${randomUUID()}`, peers }, taskQueue);
+    await expect(handle.result()).rejects.toThrow();
+    const { historyLength } = await handle.describe();
+    expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toHaveLength(MAX_PEERS);
+    expect(historyLength).toBeGreaterThan(MAX_PEERS * 30);
+    expect(historyLength).toBeLessThan(10_000);
+  });
+}, 180_000);
