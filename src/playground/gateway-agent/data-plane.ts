@@ -109,7 +109,7 @@ export class DataPlane implements RunningProgram {
         const request = await readFrame<GatewayRequest>(socket);
         if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
         if (request.type === 'heartbeat') answer({ type: 'alive', labels: this.controlPlane.labels });
-        else return await this.serveExport(socket, this.controlPlane, request, answer);
+        else { await this.serveExport(socket, this.controlPlane, request, answer); return; }
       }
     } catch {
       socket.destroy();

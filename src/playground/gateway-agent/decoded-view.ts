@@ -2,7 +2,7 @@
 // change of that kind until the object is gone. Source: seen with ClusterLink v0.4.1 and ports outside of 0–65535.
 import type { KubeObject } from '../../kubernetes/kube-object';
 import type { ChangeListener } from '../informer';
-import { Informer, keyOf } from '../informer';
+import { type Informer, keyOf } from '../informer';
 
 /** An informer's objects, as of the last moment when all of them could be decoded. */
 export class DecodedView<T extends KubeObject> {

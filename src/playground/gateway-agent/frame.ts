@@ -39,7 +39,7 @@ export function readFrame<T>(socket: net.Socket, timeoutMs?: number): Promise<T>
     const onReadable = (): void => {
       length ??= (socket.read(LENGTH_BYTES) as Buffer | null)?.readUInt32BE(0);
       if (length === undefined) return;
-      if (length === 0 || length > MAX_FRAME_BYTES) return settle(broken(`a message of ${length} bytes is none of the gateways' own`));
+      if (length === 0 || length > MAX_FRAME_BYTES) { settle(broken(`a message of ${length} bytes is none of the gateways' own`)); return; }
       const body = socket.read(length) as Buffer | null;
       if (body !== null) settle(undefined, JSON.parse(body.toString('utf8')) as T);
     };

@@ -91,7 +91,7 @@ export class Fabric {
   async install(name: string): Promise<void> {
     const { client, ingressPort } = this.cluster(name);
     await this.installDefinitions(name);
-    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: this.site, peer: await this.peer(name), authorityPem: this.authority.certificatePem })) await client.create(secret as KubeObject);
+    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: this.site, peer: await this.peer(name), authorityPem: this.authority.certificatePem })) await client.create(secret);
     const settings = peer.parse({ name, context: name, ingress: { type: 'LoadBalancer', port: ingressPort }, labels: { side: name } });
     for (const object of gatewayManifests(settings, gatewayOptions.parse({}), { siteRevision: siteRevision(this.site) })) await client.apply(object);
     await this.ready(name, NAMESPACE, 'cl-controlplane');

@@ -69,7 +69,7 @@ describe('the life of a gateway', () => {
     await fabric.installDefinitions('east');
     const { client, ingressPort } = fabric.cluster('east');
     const peer = await fabric.peer('east');
-    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: fabric.site, peer, authorityPem: fabric.authority.certificatePem })) await client.create(secret as KubeObject);
+    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: fabric.site, peer, authorityPem: fabric.authority.certificatePem })) await client.create(secret);
     await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'clusterlink-operator' } });
     const labels = { app: 'operator' };
     const container = { name: 'manager', image: 'ghcr.io/clusterlink-net/cl-operator:v0.4.1' };
