@@ -15,7 +15,7 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/package.json ./
-RUN install -d -o node -g node -m 0700 /var/lib/skyfabric /var/lib/skyfabric/keys
+RUN install -d -o node -g node -m 0700 /var/lib/skyfabric
 USER node
 ENTRYPOINT ["node", "dist/src/cli/main.js"]
 CMD ["worker"]

@@ -6,7 +6,7 @@ import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attrib
 import { linkName } from '../src/model/topology';
 
 /** Input of GuardFabric; the register is given by the run before it. */
-export interface GuardInput {
+interface GuardInput {
   readonly fabric: string;
   readonly register?: Register;
 }

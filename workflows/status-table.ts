@@ -5,7 +5,6 @@ const MARKS: Readonly<Record<StepState, string>> = {
   running: '⏳ running',
   done: '✅ done',
   failed: '❌ failed',
-  skipped: '➖ skipped',
   undoing: '↩️ undoing',
   undone: '↩️ undone',
   'not-undone': '⚠️ not undone',

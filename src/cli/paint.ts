@@ -21,7 +21,6 @@ export const STATES: Readonly<Record<StepState, { readonly mark: string; readonl
   running: { mark: '▸', colour: 'cyan', name: 'running' },
   done: { mark: '✔', colour: 'green', name: 'done' },
   failed: { mark: '✖', colour: 'red', name: 'failed' },
-  skipped: { mark: '–', colour: 'dim', name: 'skipped' },
   undoing: { mark: '↶', colour: 'yellow', name: 'undoing' },
   undone: { mark: '↩', colour: 'yellow', name: 'undone' },
   'not-undone': { mark: '!', colour: 'red', name: 'not undone' },

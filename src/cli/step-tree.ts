@@ -24,7 +24,7 @@ export function stepTree(status: RunStatus, options: TreeOptions): string[] {
   let size = whole.reduce((sum, { lines }) => sum + 1 + lines.length, 0);
   const lines: string[] = [];
   for (const { name, steps, lines: own } of whole) {
-    const quiet = steps.every(({ state }) => state === 'done' || state === 'undone' || state === 'skipped');
+    const quiet = steps.every(({ state }) => state === 'done' || state === 'undone');
     if (size > limit && quiet) {
       size -= own.length;
       lines.push(groupLine(name, steps, options));

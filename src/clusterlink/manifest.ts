@@ -29,7 +29,7 @@ export interface DeploymentResource extends KubeObject {
   };
 }
 
-export interface PodSpec {
+interface PodSpec {
   readonly serviceAccountName?: string;
   readonly automountServiceAccountToken: boolean;
   readonly securityContext: object;

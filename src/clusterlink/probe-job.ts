@@ -34,7 +34,7 @@ export interface ProbeJobResource extends KubeObject {
 export const PROBE_CONTAINER = 'probe';
 
 /** Which layer failed: the name, the TCP connection, the open connection, or the answer. */
-export const PROBE_REASONS = ['resolve', 'connect', 'reset', 'silent'] as const;
+const PROBE_REASONS = ['resolve', 'connect', 'reset', 'silent'] as const;
 export type ProbeReason = (typeof PROBE_REASONS)[number];
 
 export type ProbeResult =

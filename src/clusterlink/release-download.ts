@@ -65,10 +65,10 @@ export async function fetchRelease(location: ReleaseLocation, to: string, option
       transform(chunk: Buffer, _encoding, done) {
         timer.refresh();
         received += chunk.length;
-        if (received > MAX_ARCHIVE_BYTES) return done(tooLarge(location));
+        if (received > MAX_ARCHIVE_BYTES) { done(tooLarge(location)); return; }
         hash.update(chunk);
         options.onProgress?.({ received, total });
-        return done(null, chunk);
+        done(null, chunk);
       },
     });
     await pipeline(body, meter, createWriteStream(to, { flags: 'wx' }), { signal });

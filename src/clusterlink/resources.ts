@@ -99,7 +99,7 @@ export interface LabelSelector {
 }
 
 /** Whom a policy speaks of; `{}` as selector is everybody. ClusterLink's `workloadSets` are not implemented there. */
-export interface WorkloadSelection {
+interface WorkloadSelection {
   readonly workloadSelector: LabelSelector;
 }
 

@@ -28,7 +28,7 @@ export interface RegisteredConnection {
 }
 
 /** A run that changed the fabric, newest last; the register keeps the latest 50. */
-export interface RegisteredRun {
+interface RegisteredRun {
   readonly workflowId: string;
   readonly runId: string;
   readonly kind: string;

@@ -1,8 +1,7 @@
 // What a run tells of itself: the shapes of the `status` query, of results, and of a failed run's details.
 import type { ErrorCode } from '../errors/fabric-error';
 
-export const STEP_STATES = ['running', 'done', 'failed', 'skipped', 'undoing', 'undone', 'not-undone'] as const;
-export type StepState = (typeof STEP_STATES)[number];
+export type StepState = 'running' | 'done' | 'failed' | 'undoing' | 'undone' | 'not-undone';
 
 /** A failure as it is shown: what, where, why, and what to do next. */
 export interface Problem {
@@ -51,8 +50,7 @@ export interface Rollback {
   readonly residue: readonly Residue[];
 }
 
-export const RUN_PHASES = ['running', 'undoing', 'done', 'failed', 'cancelled'] as const;
-export type RunPhase = (typeof RUN_PHASES)[number];
+export type RunPhase = 'running' | 'undoing' | 'done' | 'failed' | 'cancelled';
 
 /** Answer of the `status` query. */
 export interface RunStatus {

@@ -1,7 +1,7 @@
 // The shape of a Kubernetes object as this project reads and writes it, and the reference that names one.
 // Own types, so that no other folder needs the generated classes of a client library.
 
-export interface OwnerReference {
+interface OwnerReference {
   readonly apiVersion: string;
   readonly kind: string;
   readonly name: string;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { dnsLabel, host, labelKey, labelValue, port } from './names';
 
 /** How other peers reach a gateway. Source: ClusterLink v0.4.1, Instance.spec.ingress. */
-export const ingress = z.discriminatedUnion('type', [
+const ingress = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('LoadBalancer'),
     /** Port of the Service, 443 by default. */
@@ -23,7 +23,7 @@ export const ingress = z.discriminatedUnion('type', [
     port: port.default(443),
   }),
 ]);
-export type Ingress = z.output<typeof ingress>;
+
 
 /** A peer as an operator gives it: `{name, context}` is enough. */
 export const peer = z.strictObject({

@@ -156,7 +156,6 @@ const pair = z.tuple([dnsLabel, dnsLabel]).refine(([one, other]) => one !== othe
 
 /** Input of `EstablishLink`. */
 export const linkRequest = z.strictObject({ ...common, peers: pair });
-export type LinkRequest = z.output<typeof linkRequest>;
 export type LinkRequestInput = z.input<typeof linkRequest>;
 
 /** Input of `TeardownLink`. */
@@ -166,7 +165,6 @@ export const unlinkRequest = z.strictObject({
   /** Takes the link away from the connections that use it. */
   force: z.boolean().default(false),
 });
-export type UnlinkRequest = z.output<typeof unlinkRequest>;
 export type UnlinkRequestInput = z.input<typeof unlinkRequest>;
 
 /** Input of `TeardownFabric`: without `peers`, the whole fabric. */

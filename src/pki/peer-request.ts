@@ -58,7 +58,7 @@ function nameProblems(request: pki.CertificateSigningRequest, peer: string): str
   const [subject, ...others] = request.subject.attributes;
   if (subject?.type !== COMMON_NAME || subject.value !== peer || others.length > 0) problems.push(`its subject is not just CN=${peer}`);
 
-  const extensions = request.attributes.flatMap((attribute): RequestedExtension[] => attribute.extensions ?? []);
+  const extensions = request.attributes.flatMap((attribute) => (attribute.extensions ?? []) as RequestedExtension[]);
   const names = extensions.flatMap((extension) => extension.altNames ?? []);
   if (names.some((name) => name.type !== DNS_NAME || name.value !== peer)) problems.push(`it asks for names other than the DNS name ${peer}`);
   if (extensions.some((extension) => extension.cA === true || extension.keyCertSign === true)) problems.push('it asks for the powers of an authority');

@@ -88,7 +88,7 @@ function loadConfig({ ignoreConfig, profile, env }: TemporalTarget): ClientConne
     throw new FabricError({
       code: 'invalid',
       message: `Temporal's client configuration cannot be used: ${errorText(error).split('\n')[0]}`,
-      hint: 'See `temporal config list` and the TEMPORAL_* variables, or name a server with --address and --namespace.',
+      hint: 'See `temporal config list` and the TEMPORAL_* variables, or name a server with --address and --temporal-namespace.',
       cause: error,
     });
   }
@@ -105,7 +105,7 @@ function connectFailure(error: unknown, address: string, namespace: string): Fab
     return new FabricError({
       code: 'not_found',
       message: `the Temporal server at ${address} has no namespace ${namespace}`,
-      hint: `Create it (temporal operator namespace create --namespace ${namespace}) or name another with --namespace.`,
+      hint: `Create it (temporal operator namespace create --namespace ${namespace}) or name another with --temporal-namespace.`,
       cause: error,
     });
   }

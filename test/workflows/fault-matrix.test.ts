@@ -44,7 +44,9 @@ interface Scenario<K extends RunKind> {
   readonly revert: () => Promise<unknown>;
 }
 
-const bootstrapped = async (): Promise<void> => void (await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric)));
+const bootstrapped = async (): Promise<void> => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+};
 const connection = () => ({ fabric, service, from: ['west'], to: ['east'], deadlines });
 const connected = async (): Promise<void> => {
   await bootstrapped();

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import type { RunFailure } from '../../src/contract/results';
+import type { BootstrapResult, RunFailure } from '../../src/contract/results';
 import type { BootstrapRequestInput } from '../../src/model/requests';
 import { readRunStatus, startRun } from '../../src/temporal/runs';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
@@ -29,7 +29,7 @@ async function bootstrap(fake: FakeActivities, input: BootstrapRequestInput) {
   return withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
     const { handle } = await startRun(environment.client, 'BootstrapFabric', input, taskQueue);
     const outcome = await handle.result().then(
-      (result) => ({ result, error: undefined }),
+      (result: BootstrapResult) => ({ result, error: undefined }),
       (error: unknown) => ({ result: undefined, error }),
     );
     return { ...outcome, status: await readRunStatus(handle), description: await handle.describe() };

@@ -43,7 +43,7 @@ export class ClusterView {
         (object) => portsOf(object).every((port) => port === undefined || (Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535)),
         ({ metadata }) => report({ kind: 'undecodable-object', object: `${kind} ${metadata.namespace ?? ''}/${metadata.name}`, message: 'a port outside of 0-65535 blinds the control plane' }),
       );
-    this.peers = decode<PeerResource>('Peer', ({ spec }) => (spec.gateways ?? []).map((gateway) => gateway.port));
+    this.peers = decode<PeerResource>('Peer', ({ spec }) => spec.gateways.map((gateway) => gateway.port));
     this.exports = decode<ExportResource>('Export', ({ spec }) => [spec.port]);
     this.imports = decode<ImportResource>('Import', ({ spec }) => [spec.port, spec.targetPort]);
     this.regular = watch(CLUSTERLINK_API, 'AccessPolicy');

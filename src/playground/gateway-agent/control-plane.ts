@@ -10,7 +10,7 @@ import type { Attributes } from './access-policy';
 import type { ClusterView, Incident } from './cluster-view';
 import type { Credentials } from './credentials';
 import { readPeerCredentials, readSiteCredentials } from './credentials';
-import type { DataPlane } from './data-plane';
+import type { DataPlane, Destination, Director } from './data-plane';
 import { readFrame } from './frame';
 import { openExport } from './remote-gateway';
 import type { ImportSource } from './resources';
@@ -30,7 +30,7 @@ export interface ControlPlaneOptions {
 }
 
 /** A running control plane pod. Data planes hold a connection to it over the site's own certificates. */
-export class ControlPlane implements RunningProgram {
+export class ControlPlane implements RunningProgram, Director {
   readonly namespace: string;
   readonly labels: Attributes;
   credentials: Credentials;
@@ -110,7 +110,7 @@ export class ControlPlane implements RunningProgram {
   }
 
   /** Where an incoming connection goes, or why it goes nowhere. */
-  authorize(wanted: { readonly namespace: string; readonly name: string }, client: Attributes): { readonly host: string; readonly port: number } | { readonly why: string } {
+  authorize(wanted: { readonly namespace: string; readonly name: string }, client: Attributes): Destination {
     const { view } = this.options;
     const object = view.exports.get(`${wanted.namespace}/${wanted.name}`);
     if (object === undefined) return { why: 'there is no such export' };

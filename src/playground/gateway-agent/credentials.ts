@@ -26,7 +26,7 @@ export function readSiteCredentials(files: Files, component: 'controlplane' | 'd
 }
 
 /** The first DNS name of a certificate; `undefined` when it has none. */
-export function firstDnsName(certificate: X509Certificate): string | undefined {
+function firstDnsName(certificate: X509Certificate): string | undefined {
   return certificate.subjectAltName?.split(', ').find((name) => name.startsWith('DNS:'))?.slice('DNS:'.length);
 }
 

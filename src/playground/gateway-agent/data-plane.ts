@@ -3,10 +3,11 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import { FabricError } from '../../errors/fabric-error';
+import type { PodIdentity } from '../network';
 import { listen, pipe, reset } from '../network';
 import type { Container, RunningProgram } from '../node-agent/program';
+import type { Attributes } from './access-policy';
 import type { Incident } from './cluster-view';
-import type { ControlPlane } from './control-plane';
 import type { Credentials } from './credentials';
 import { readSiteCredentials } from './credentials';
 import type { GatewayAnswer, GatewayRequest } from './frame';
@@ -16,6 +17,18 @@ const GATEWAY_PORT = 4_443;
 const CONTROL_PORT = 4_444;
 const RECONNECT_MS = 100;
 
+/** What a data plane asks of the control plane that it is connected to. */
+export interface Director {
+  readonly credentials: Credentials;
+  readonly labels: Attributes;
+  importPorts(): ReadonlyMap<string, number>;
+  openImport(key: string, caller: PodIdentity | undefined): Promise<tls.TLSSocket>;
+  authorize(wanted: { readonly namespace: string; readonly name: string }, client: Attributes): Destination;
+}
+
+/** Where an incoming connection goes, or why it goes nowhere. */
+export type Destination = { readonly host: string; readonly port: number } | { readonly why: string };
+
 /** A running data plane pod. */
 export class DataPlane implements RunningProgram {
   private readonly site: Credentials;
@@ -24,7 +37,7 @@ export class DataPlane implements RunningProgram {
   private readonly sockets = new Set<net.Socket>();
   private readonly undo: (() => void)[] = [];
   private terminator: tls.Server | undefined;
-  private controlPlane: ControlPlane | undefined;
+  private controlPlane: Director | undefined;
   private reconnect: NodeJS.Timeout | undefined;
   private stopped = false;
 
@@ -54,7 +67,7 @@ export class DataPlane implements RunningProgram {
   }
 
   /** Follows a control plane for as long as the connection to it stands. */
-  attach(controlPlane: ControlPlane, stream: net.Socket): void {
+  attach(controlPlane: Director, stream: net.Socket): void {
     if (this.stopped || stream.destroyed) return;
     this.controlPlane = controlPlane;
     stream.once('close', () => {
@@ -64,7 +77,7 @@ export class DataPlane implements RunningProgram {
   }
 
   /** Takes over certificates and imports from the control plane it follows; others are not listened to. */
-  refresh(controlPlane: ControlPlane): void {
+  refresh(controlPlane: Director): void {
     if (this.controlPlane !== controlPlane || this.stopped) return;
     const settings = { ...controlPlane.credentials.options, requestCert: true, rejectUnauthorized: true };
     if (this.terminator === undefined) this.terminator = tls.createServer(settings, (socket) => void this.serveGateway(socket)).on('tlsClientError', (_, socket) => socket.destroy());
@@ -116,7 +129,7 @@ export class DataPlane implements RunningProgram {
     }
   }
 
-  private async serveExport(socket: tls.TLSSocket, controlPlane: ControlPlane, request: GatewayRequest & { type: 'connect' }, answer: (message: GatewayAnswer) => void): Promise<void> {
+  private async serveExport(socket: tls.TLSSocket, controlPlane: Director, request: GatewayRequest & { type: 'connect' }, answer: (message: GatewayAnswer) => void): Promise<void> {
     const verdict = controlPlane.authorize(request.export, request.client);
     if ('why' in verdict) {
       answer({ type: 'refused', why: verdict.why });

@@ -172,7 +172,7 @@ export class ImportController {
 }
 
 /** The name of the Service in ClusterLink's namespace for an Import of another one. */
-export function systemServiceName(namespace: string, name: string): string {
+function systemServiceName(namespace: string, name: string): string {
   const digest = createHash('md5').update(`${namespace}/${name}`).digest('hex');
   return `import-${name.slice(0, NAME_PART)}-${namespace.slice(0, NAME_PART)}-${digest}`;
 }

@@ -2,7 +2,6 @@
 // Source: ClusterLink v0.4.1, peer monitor: its thresholds, and what a deleted Peer leaves running.
 import type { Cluster } from '../../kubernetes/cluster';
 import { refOf } from '../../kubernetes/kube-object';
-import { keyOf } from '../informer';
 import type { Incident } from './cluster-view';
 import type { Credentials } from './credentials';
 import type { DecodedView } from './decoded-view';
@@ -104,7 +103,7 @@ export class PeerMonitors {
   }
 
   private report(kind: Incident['kind'], name: string, message: string): void {
-    this.options.report({ kind, object: `Peer ${keyOf({ apiVersion: '', kind: '', metadata: { namespace: this.options.namespace, name } })}`, message });
+    this.options.report({ kind, object: `Peer ${this.options.namespace}/${name}`, message });
   }
 }
 

@@ -9,7 +9,7 @@ import type { Gateway } from './resources';
 const CALL_TIMEOUT_MS = 2_000;
 
 /** Opens a connection to whichever of a peer's gateways answers first and shows a certificate for the peer's name. @throws unreachable */
-export async function connectGateway(peer: string, gateways: readonly Gateway[], credentials: Credentials): Promise<tls.TLSSocket> {
+async function connectGateway(peer: string, gateways: readonly Gateway[], credentials: Credentials): Promise<tls.TLSSocket> {
   const attempts = gateways.map((gateway) => connectOne(peer, gateway, credentials));
   try {
     const first = await Promise.any(attempts);
@@ -96,7 +96,7 @@ function connectOne(peer: string, { host, port }: Gateway, credentials: Credenti
       reject(new FabricError({ code: 'unreachable', message: `${host}:${port}: ${why}` }));
     };
     const timer = setTimeout(() => fail(`no answer within ${CALL_TIMEOUT_MS} ms`), CALL_TIMEOUT_MS);
-    socket.on('error', (error) => fail(error.message));
+    socket.on('error', (error: Error) => fail(error.message));
     socket.once('close', () => fail('closed'));
     socket.once('secureConnect', () => {
       clearTimeout(timer);

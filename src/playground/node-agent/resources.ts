@@ -28,7 +28,7 @@ export interface ContainerSpec {
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly subPath?: string }[];
 }
 
-export interface PodSpec {
+interface PodSpec {
   readonly nodeName?: string;
   readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
   readonly serviceAccountName?: string;
@@ -55,7 +55,7 @@ export interface PodResource extends KubeObject {
   };
 }
 
-export interface PodTemplate {
+interface PodTemplate {
   readonly metadata?: { readonly labels?: Labels; readonly annotations?: Labels };
   readonly spec: PodSpec;
 }

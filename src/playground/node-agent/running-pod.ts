@@ -126,8 +126,9 @@ export class RunningPod {
     run.fileListeners = [];
     run.program = undefined;
     let exited = false;
+    const isOver = (): boolean => exited || this.stopped;
     const exit = (code: number, message: string): void => {
-      if (exited || this.stopped) return;
+      if (isOver()) return;
       exited = true;
       run.program?.stop();
       run.program = undefined;
@@ -154,7 +155,10 @@ export class RunningPod {
     };
     try {
       const started = await runtime.programs.find((program) => program.runs(container))?.start(container);
-      if (this.stopped || exited) return started?.stop();
+      if (isOver()) {
+        started?.stop();
+        return;
+      }
       // An image that is the choice of no program is a container that does nothing.
       run.program = started ?? { stop: () => undefined };
       run.state = { running: { startedAt: new Date().toISOString() } };

@@ -131,14 +131,14 @@ export class Services {
     this.keepDoors(key, new Set(wanted.keys()));
     const open = this.doors.get(key) ?? new Map<string, Door>();
     this.doors.set(key, open);
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const [name, [outside, port]] of wanted) {
       if (open.has(name)) continue;
       try {
         open.set(name, await this.openDoor(key, outside, port));
       } catch (error) {
         await this.recordFailure(service, outside, error);
-        failure = error;
+        failure = error as Error;
       }
     }
     // Thrown so that the port is tried again: whoever has it now may give it up.

@@ -51,7 +51,7 @@ describe('a service that is exported by two clusters and imported by a third', (
   it('resets connections of an import without sources', async () => {
     await fabric.import('east', []);
     await eventually('the connection is taken', async () => (await fabric.call('east')) === 'refused');
-    const outcome = await fabric.cluster('east').fetchFrom({ namespace: 'demo', name: 'client' }, 'http://echo.demo.svc/').catch((error: Error) => error.message);
+    const outcome = await fabric.cluster('east').fetchFrom({ namespace: 'demo', name: 'client' }, 'http://echo.demo.svc/').catch((error: unknown) => String(error));
     expect(outcome).toContain('ECONNRESET');
   });
 

@@ -21,7 +21,7 @@ describe('peers and their gateways', () => {
   it('asks every caller for a certificate', async () => {
     const message = await new Promise((resolve) => {
       const socket = tls.connect({ host: '127.0.0.1', port: fabric.cluster('west').ingressPort, rejectUnauthorized: false });
-      socket.once('error', (error) => resolve(error.message)).once('end', () => resolve('ended'));
+      socket.once('error', (error: Error) => resolve(error.message)).once('end', () => resolve('ended'));
     });
     expect(message).toContain('certificate required');
   });
