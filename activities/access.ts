@@ -27,7 +27,12 @@ export function accessActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
   };
 }
 
-async function ensurePolicy(cluster: Cluster, { claimant, service, access, adopt }: Input, side: PolicySide, remotes: readonly string[]): Promise<EnsureClaimResult> {
+async function ensurePolicy(
+  cluster: Cluster,
+  { claimant, service, access, adopt }: Input,
+  side: PolicySide,
+  remotes: readonly string[],
+): Promise<EnsureClaimResult> {
   await refuseOtherTier(cluster, { claimant, service, access }, side);
   const ref = policyRef(claimant.id, side, service.namespace, access.privileged);
   const kind = POLICIES.find((policy) => policy.kind === ref.kind);
@@ -37,7 +42,11 @@ async function ensurePolicy(cluster: Cluster, { claimant, service, access, adopt
 }
 
 /** The same connection, made privileged or ordinary before, would still admit by its old policy. @throws conflict */
-async function refuseOtherTier(cluster: Cluster, { claimant, service, access }: Pick<Input, 'claimant' | 'service' | 'access'>, side: PolicySide): Promise<void> {
+async function refuseOtherTier(
+  cluster: Cluster,
+  { claimant, service, access }: Pick<Input, 'claimant' | 'service' | 'access'>,
+  side: PolicySide,
+): Promise<void> {
   const other = policyRef(claimant.id, side, service.namespace, !access.privileged);
   const found = await cluster.get(other, signal());
   if (found === undefined || !readClaims(found).some((claim) => claim.id === claimant.id)) return;

@@ -8,7 +8,9 @@ import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
 
 /** `ensureAuthority`, `signPeerCertificate`, `releaseAuthority`. @throws as AuthorityStore and signPeerRequest say */
-export function authorityActivities({ authorities }: ActivityDeps): Pick<Steps, 'ensureAuthority' | 'signPeerCertificate' | 'releaseAuthority'> {
+export function authorityActivities({
+  authorities,
+}: ActivityDeps): Pick<Steps, 'ensureAuthority' | 'signPeerCertificate' | 'releaseAuthority'> {
   return {
     async ensureAuthority({ claimant, certificates }) {
       const { certificatePem, created, changed } = await authorities.ensure({
@@ -32,7 +34,12 @@ export function authorityActivities({ authorities }: ActivityDeps): Pick<Steps, 
     async signPeerCertificate({ fabric, peer, requestPem, certificates }) {
       const authority = await authorities.load(fabric);
       signal().throwIfAborted();
-      return signPeerRequest({ authority, requestPem, allowed: { peer, minKeyBits: certificates.keyBits }, lifetimeDays: certificates.days });
+      return signPeerRequest({
+        authority,
+        requestPem,
+        allowed: { peer, minKeyBits: certificates.keyBits },
+        lifetimeDays: certificates.days,
+      });
     },
 
     async releaseAuthority({ claimant, scope }) {

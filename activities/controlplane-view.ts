@@ -9,6 +9,9 @@ interface DeploymentView extends KubeObject {
 
 /** Whether a gateway's control plane has pods, ready or not. */
 export async function isControlplaneRunning(cluster: Cluster, namespace: string, signal: AbortSignal): Promise<boolean> {
-  const deployment = await cluster.get<DeploymentView>({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: CONTROLPLANE }, signal);
+  const deployment = await cluster.get<DeploymentView>(
+    { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: CONTROLPLANE },
+    signal,
+  );
   return (deployment?.status?.replicas ?? 0) > 0;
 }

@@ -18,8 +18,17 @@ export function exportActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
       const cluster = clusters.cluster(peer);
       await requirePort(cluster, peer.name, service);
       const ref = sharedRef(EXPORT, service.name, service.namespace);
-      const ensured = await ensureShared(cluster, ref, EXPORT.compose(ref), { claimant, need: { port: service.port, importers: [...importers].sort() }, adopt });
-      await awaitConditions(cluster, ref, [CONDITION.exportValid], `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe export ${service.name}\`.`);
+      const ensured = await ensureShared(cluster, ref, EXPORT.compose(ref), {
+        claimant,
+        need: { port: service.port, importers: [...importers].sort() },
+        adopt,
+      });
+      await awaitConditions(
+        cluster,
+        ref,
+        [CONDITION.exportValid],
+        `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe export ${service.name}\`.`,
+      );
       return changeOf(ensured);
     },
 
@@ -38,11 +47,23 @@ async function requirePort(cluster: Cluster, peer: string, { name, namespace, po
   const service = await readService(cluster, name, namespace, signal());
   if (service === undefined) {
     await requireNamespace(cluster, peer, namespace);
-    throw new FabricError({ code: 'pending', message: `Peer ${peer} has no ${object} to export.`, hint: `Deploy it on ${peer}, or leave ${peer} out of \`from\`.`, peer, object });
+    throw new FabricError({
+      code: 'pending',
+      message: `Peer ${peer} has no ${object} to export.`,
+      hint: `Deploy it on ${peer}, or leave ${peer} out of \`from\`.`,
+      peer,
+      object,
+    });
   }
   const ports = service.spec.ports?.flatMap((one) => ((one.protocol ?? 'TCP') === 'TCP' ? [one.port] : [])) ?? [];
   // An ExternalName has no ports of its own.
   if (ports.includes(port) || service.spec.type === 'ExternalName') return;
   const has = ports.length === 0 ? 'no TCP port' : `TCP port ${ports.join(', ')}`;
-  throw new FabricError({ code: 'not_found', message: `${object} on peer ${peer} has ${has}, not ${port}.`, hint: 'Ask for a port of the Service itself, not of its pods.', peer, object });
+  throw new FabricError({
+    code: 'not_found',
+    message: `${object} on peer ${peer} has ${has}, not ${port}.`,
+    hint: 'Ask for a port of the Service itself, not of its pods.',
+    peer,
+    object,
+  });
 }

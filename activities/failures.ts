@@ -39,7 +39,10 @@ export function toActivityFailure(error: unknown, place: FailurePlace): Applicat
   const cancelled = reason instanceof CancelledFailure ? reason : new CancelledFailure('CANCELLED');
   // Nobody asked for an end: another worker goes on. A CancelledFailure would be taken for the workflow's own wish.
   if (cancelled.message === WORKER_SHUTDOWN) {
-    return toApplicationFailure(new FabricError({ code: 'unavailable', message: 'The worker was stopped.', hint: 'The step goes on as soon as a worker runs.' }), place);
+    return toApplicationFailure(
+      new FabricError({ code: 'unavailable', message: 'The worker was stopped.', hint: 'The step goes on as soon as a worker runs.' }),
+      place,
+    );
   }
   return cancelled;
 }
@@ -47,7 +50,14 @@ export function toActivityFailure(error: unknown, place: FailurePlace): Applicat
 /** The ApplicationFailure of an error: type is its code, and an error that nobody foresaw is `internal`. */
 function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePlace, 'signal'>): ApplicationFailure {
   const known = isFabricError(error) ? error : undefined;
-  const failure = known ?? new FabricError({ code: 'internal', message: textOf(error), hint: 'This is a defect of Skyfabric: please report it with the worker log.', cause: error });
+  const failure =
+    known ??
+    new FabricError({
+      code: 'internal',
+      message: textOf(error),
+      hint: 'This is a defect of Skyfabric: please report it with the worker log.',
+      cause: error,
+    });
   const detail: FailureDetail = {
     code: failure.code,
     message: bounded(failure.message),
@@ -68,7 +78,11 @@ function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePl
 }
 
 function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || error instanceof CancelledFailure || (error as { readonly name?: unknown } | undefined)?.name === 'AbortError';
+  return (
+    error === signal.reason ||
+    error instanceof CancelledFailure ||
+    (error as { readonly name?: unknown } | undefined)?.name === 'AbortError'
+  );
 }
 
 /** A copy of a cause: its message and where it came from, as far as they are fit to be kept. */

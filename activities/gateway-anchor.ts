@@ -67,7 +67,11 @@ export function gatewayClaims(anchor: Anchor): readonly Claim<GatewayNeed>[] {
  * Claims the gateway, and makes the anchor with its first claim.
  * @throws FabricError `conflict` when the namespace holds another peer's or another fabric's gateway, `pending` while it is being removed
  */
-export async function claimGateway(place: GatewayPlace, claimant: Claimant, need: GatewayNeed): Promise<{ readonly anchor: Anchor; readonly changed: boolean }> {
+export async function claimGateway(
+  place: GatewayPlace,
+  claimant: Claimant,
+  need: GatewayNeed,
+): Promise<{ readonly anchor: Anchor; readonly changed: boolean }> {
   const { cluster, fabric, namespace, peer, signal } = place;
   const { id, by, run } = claimant;
   const { object, changed } = await ensureClaim<GatewayNeed>(cluster, {
@@ -106,7 +110,11 @@ export function requireSamePeer({ namespace, peer }: GatewayPlace, standing: str
 /** Takes claims off the gateway; `beforeDelete` runs before the anchor goes with its last one. */
 export async function releaseGatewayClaims(
   { cluster, fabric, namespace, signal }: GatewayPlace,
-  options: { readonly matches: (claim: Claim<GatewayNeed>) => boolean; readonly run: string | undefined; readonly beforeDelete: () => Promise<void> },
+  options: {
+    readonly matches: (claim: Claim<GatewayNeed>) => boolean;
+    readonly run: string | undefined;
+    readonly beforeDelete: () => Promise<void>;
+  },
 ): Promise<ReleaseClaimsResult<GatewayNeed>> {
   return releaseClaims<GatewayNeed>(cluster, { ref: anchorRef(namespace), fabric, signal, compose: () => ({}), ...options });
 }

@@ -17,7 +17,12 @@ import { PENDING_KEY_PREFIX } from './gateway-objects';
 const RUN_ANNOTATION = 'skyfabric.io/run';
 
 /** The peer certificate that stands, when it may be kept. */
-export function goodPeerCertificate(peer: string, standing: readonly KubeObject[], authorityPem: string, renewBeforeDays: number): KeyedCertificate | undefined {
+export function goodPeerCertificate(
+  peer: string,
+  standing: readonly KubeObject[],
+  authorityPem: string,
+  renewBeforeDays: number,
+): KeyedCertificate | undefined {
   const data = secretData(standing, SECRET.peer);
   const certificatePem = data['cert.pem'];
   const keyPem = data['key.pem'];
@@ -39,12 +44,19 @@ export function goodSiteCertificates(standing: readonly KubeObject[], renewBefor
 }
 
 /** The site certificates to use: those that stand, or new ones. */
-export async function siteCertificates(standing: readonly KubeObject[], { keyBits, days, renewBeforeDays }: CertificateOptions): Promise<SitePems> {
+export async function siteCertificates(
+  standing: readonly KubeObject[],
+  { keyBits, days, renewBeforeDays }: CertificateOptions,
+): Promise<SitePems> {
   return goodSiteCertificates(standing, renewBeforeDays) ?? (await createSiteCertificates({ keyBits, lifetimeDays: days }));
 }
 
 /** Makes a key that waits in the cluster for its certificate, or finds the one that this run has made; returns its request. */
-export async function requestPeerCertificate({ cluster, fabric, namespace, peer, signal }: GatewayPlace, claimant: Claimant, keyBits: number): Promise<{ readonly requestPem: string; readonly changed: boolean }> {
+export async function requestPeerCertificate(
+  { cluster, fabric, namespace, peer, signal }: GatewayPlace,
+  claimant: Claimant,
+  keyBits: number,
+): Promise<{ readonly requestPem: string; readonly changed: boolean }> {
   const ref = pendingKeyRef(namespace, claimant);
   const waiting = await cluster.get<SecretResource>(ref, signal);
   const known = decode(waiting)['request.pem'];
@@ -69,7 +81,12 @@ export async function requestPeerCertificate({ cluster, fabric, namespace, peer,
  * The new peer certificate with the key that waits for it, checked to belong together before anything is written.
  * @throws FabricError `conflict` when the key is gone, `invalid` when the certificate is not good
  */
-export async function takePendingKey({ cluster, namespace, peer, signal }: GatewayPlace, claimant: Claimant, certificatePem: string | undefined, authorityPem: string): Promise<KeyedCertificate> {
+export async function takePendingKey(
+  { cluster, namespace, peer, signal }: GatewayPlace,
+  claimant: Claimant,
+  certificatePem: string | undefined,
+  authorityPem: string,
+): Promise<KeyedCertificate> {
   const keyPem = decode(await cluster.get<SecretResource>(pendingKeyRef(namespace, claimant), signal))['key.pem'];
   if (keyPem === undefined || certificatePem === undefined || !keyMatchesCertificate(keyPem, certificatePem)) {
     throw new FabricError({
@@ -80,12 +97,17 @@ export async function takePendingKey({ cluster, namespace, peer, signal }: Gatew
     });
   }
   const problem = findPeerCertificateProblem({ certificatePem, keyPem, authorityPem, peer, renewBeforeDays: 0 });
-  if (problem !== undefined) throw new FabricError({ code: 'invalid', message: `The new certificate of peer ${peer} cannot be used: ${problem}.`, peer });
+  if (problem !== undefined)
+    throw new FabricError({ code: 'invalid', message: `The new certificate of peer ${peer} cannot be used: ${problem}.`, peer });
   return { certificatePem, keyPem };
 }
 
 /** Removes the key that waits for this claim's certificate; with a run, only that run's. */
-export async function dropPendingKey({ cluster, namespace, signal }: GatewayPlace, claimant: Claimant, run: string | undefined): Promise<boolean> {
+export async function dropPendingKey(
+  { cluster, namespace, signal }: GatewayPlace,
+  claimant: Claimant,
+  run: string | undefined,
+): Promise<boolean> {
   const ref = pendingKeyRef(namespace, claimant);
   const waiting = await cluster.get<KubeObject>(ref, signal);
   if (waiting === undefined || (run !== undefined && waiting.metadata.annotations?.[RUN_ANNOTATION] !== run)) return false;

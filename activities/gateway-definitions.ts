@@ -41,7 +41,8 @@ async function ensureDefinition({ cluster, fabric, signal }: GatewayPlace, defin
   await watchObjectUntil<DefinitionStatus, true>(cluster, {
     ref,
     until: (object) => (object !== undefined && isServed(object) ? true : undefined),
-    describe: (object) => `definition ${ref.name} is ${object?.metadata.deletionTimestamp === undefined ? 'not served yet' : 'being deleted'}`,
+    describe: (object) =>
+      `definition ${ref.name} is ${object?.metadata.deletionTimestamp === undefined ? 'not served yet' : 'being deleted'}`,
     timeoutMs: ESTABLISHED_TIMEOUT_MS,
     signal,
     onProgress: tellProgress,
@@ -50,13 +51,19 @@ async function ensureDefinition({ cluster, fabric, signal }: GatewayPlace, defin
 }
 
 function isServed({ metadata, status }: DefinitionStatus): boolean {
-  return metadata.deletionTimestamp === undefined && status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True') === true;
+  return (
+    metadata.deletionTimestamp === undefined &&
+    status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True') === true
+  );
 }
 
 /** Removes the definitions that we made, unless a gateway is left on the cluster; those with objects stay. */
 export async function removeDefinitions(place: GatewayPlace): Promise<void> {
   const { cluster, namespace, signal } = place;
-  const anchors = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` }, signal);
+  const anchors = await cluster.list(
+    { apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` },
+    signal,
+  );
   if (anchors.items.some(({ metadata }) => metadata.namespace !== namespace)) return;
   await Promise.all(DEFINITIONS.map((definition) => removeDefinition(place, definition)));
 }

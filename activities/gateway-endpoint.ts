@@ -23,7 +23,12 @@ const LONGEST_PAUSE_MS = 2_000;
 
 interface Deployment extends KubeObject {
   readonly spec: { readonly replicas?: number };
-  readonly status?: { readonly observedGeneration?: number; readonly replicas?: number; readonly updatedReplicas?: number; readonly availableReplicas?: number };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly updatedReplicas?: number;
+    readonly availableReplicas?: number;
+  };
 }
 
 interface Service extends ServiceResource {
@@ -31,11 +36,19 @@ interface Service extends ServiceResource {
 }
 
 interface Node extends KubeObject {
-  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[]; readonly conditions?: readonly Condition[] };
+  readonly status?: {
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly conditions?: readonly Condition[];
+  };
 }
 
 /** See `Steps.awaitGateway`. @param readyTimeoutMs how long this attempt waits for pods, 2 min by default */
-export async function awaitGateway(place: GatewayPlace, peer: Peer, probe: boolean, readyTimeoutMs = READY_TIMEOUT_MS): Promise<Change & { readonly endpoint: GatewayEndpoint }> {
+export async function awaitGateway(
+  place: GatewayPlace,
+  peer: Peer,
+  probe: boolean,
+  readyTimeoutMs = READY_TIMEOUT_MS,
+): Promise<Change & { readonly endpoint: GatewayEndpoint }> {
   await awaitDeployments(place, readyTimeoutMs);
   const endpoint = await findEndpoint(place, peer);
   const address = `${endpoint.host}:${endpoint.port}`;
@@ -97,9 +110,15 @@ async function findEndpoint(place: GatewayPlace, { ingress }: Peer): Promise<Gat
       const address = balancer?.ip ?? balancer?.hostname;
       return port === undefined || address === undefined ? undefined : { host: address, port: port.port };
     },
-    describe: (service) => (service === undefined ? `Service ${namespace}/${INGRESS_SERVICE} does not exist` : `Service ${namespace}/${INGRESS_SERVICE} has no ${host === undefined ? 'load balancer address' : 'node port'}`),
+    describe: (service) =>
+      service === undefined
+        ? `Service ${namespace}/${INGRESS_SERVICE} does not exist`
+        : `Service ${namespace}/${INGRESS_SERVICE} has no ${host === undefined ? 'load balancer address' : 'node port'}`,
     timeoutMs: ADDRESS_TIMEOUT_MS,
-    hint: host === undefined ? 'Does this cluster give addresses to LoadBalancer Services? If not, choose --ingress NodePort, or none with --gateway NAME=HOST:PORT.' : undefined,
+    hint:
+      host === undefined
+        ? 'Does this cluster give addresses to LoadBalancer Services? If not, choose --ingress NodePort, or none with --gateway NAME=HOST:PORT.'
+        : undefined,
     signal,
     onProgress: tellProgress,
   });
@@ -108,7 +127,9 @@ async function findEndpoint(place: GatewayPlace, { ingress }: Peer): Promise<Gat
 /** An address of a ready node: one from outside when there is any. */
 async function nodeAddress({ cluster, peer, signal }: GatewayPlace): Promise<string> {
   const { items } = await cluster.list<Node>({ apiVersion: 'v1', kind: 'Node' }, signal);
-  const ready = items.filter(({ status }) => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true);
+  const ready = items.filter(
+    ({ status }) => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true,
+  );
   for (const type of ['ExternalIP', 'InternalIP']) {
     for (const { status } of ready) {
       const found = status?.addresses?.find((address) => address.type === type);

@@ -10,8 +10,25 @@ import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { inspectCertificate } from '../src/pki/certificate-facts';
 import { tellProgress } from './activity-context';
-import { claimGateway, gatewayClaims, isAppliedBy, noteApplied, readAnchor, requireSamePeer, type Anchor, type GatewayPlace } from './gateway-anchor';
-import { dropPendingKey, factsOf, goodPeerCertificate, goodSiteCertificates, requestPeerCertificate, siteCertificates, takePendingKey } from './gateway-certificates';
+import {
+  claimGateway,
+  gatewayClaims,
+  isAppliedBy,
+  noteApplied,
+  readAnchor,
+  requireSamePeer,
+  type Anchor,
+  type GatewayPlace,
+} from './gateway-anchor';
+import {
+  dropPendingKey,
+  factsOf,
+  goodPeerCertificate,
+  goodSiteCertificates,
+  requestPeerCertificate,
+  siteCertificates,
+  takePendingKey,
+} from './gateway-certificates';
 import { ensureDefinitions } from './gateway-definitions';
 import { ensureNamespace } from './gateway-namespace';
 import { designedObjects, observeGateway, restartOperatorGateway, type GatewayDesign } from './gateway-objects';
@@ -55,11 +72,18 @@ export async function prepareGateway(place: GatewayPlace, input: InstallInput): 
  * Secrets, permissions, Services, control plane and data plane.
  * @throws FabricError `conflict` when the claim or the waiting key was taken away since `prepareGateway`
  */
-export async function deployGateway(place: GatewayPlace, input: InstallInput & { readonly certificatePem?: string }): Promise<Change & { readonly certificate: CertificateFacts }> {
+export async function deployGateway(
+  place: GatewayPlace,
+  input: InstallInput & { readonly certificatePem?: string },
+): Promise<Change & { readonly certificate: CertificateFacts }> {
   const { claimant, peer, clusterlink, certificates, authorityPem } = input;
   const anchor = await readAnchor(place);
   if (anchor === undefined || !gatewayClaims(anchor).some((claim) => claim.id === claimant.id)) {
-    throw new FabricError({ code: 'conflict', message: `The claim on the gateway in namespace ${peer.namespace} was taken away while it was being installed.`, hint: 'See which run removed it, then run the bootstrap again.' });
+    throw new FabricError({
+      code: 'conflict',
+      message: `The claim on the gateway in namespace ${peer.namespace} was taken away while it was being installed.`,
+      hint: 'See which run removed it, then run the bootstrap again.',
+    });
   }
   const standing = await observeGateway(place, { peer, options: clusterlink });
   const good = goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays);
@@ -73,7 +97,11 @@ export async function deployGateway(place: GatewayPlace, input: InstallInput & {
   tellProgress('Secrets, permissions and Services');
   await applyAll(place, objects.first);
   tellProgress('control plane and data plane');
-  await restartOperatorGateway(place, standing, objects.last.find((object) => object.kind === 'Instance'));
+  await restartOperatorGateway(
+    place,
+    standing,
+    objects.last.find((object) => object.kind === 'Instance'),
+  );
   await applyAll(place, objects.last);
   await dropPendingKey(place, claimant, undefined);
   // True of the run, whatever was left to do for this attempt.
@@ -90,7 +118,11 @@ async function beginChange(place: GatewayPlace, input: InstallInput, anchor: Anc
   if (isAppliedBy(anchor, claimant)) return true;
   if (!(await needsChange(place, input, standing))) return false;
   if (standing.length > 0) await keepEarlier(place, claimant, anchor, standing);
-  await noteApplied(place, claimant, { mode: clusterlink.mode, options: optionsDigest(input), authority: inspectCertificate(authorityPem).fingerprint256 });
+  await noteApplied(place, claimant, {
+    mode: clusterlink.mode,
+    options: optionsDigest(input),
+    authority: inspectCertificate(authorityPem).fingerprint256,
+  });
   return true;
 }
 

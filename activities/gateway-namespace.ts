@@ -35,12 +35,23 @@ const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
 export async function ensureNamespace({ cluster, fabric, signal }: GatewayPlace, claimant: Claimant, name: string): Promise<boolean> {
   const current = await cluster.get<KubeObject>(namespaceRef(name), signal);
   if (current?.metadata.deletionTimestamp !== undefined) {
-    throw new FabricError({ code: 'pending', message: `Namespace ${name} is being deleted.`, hint: 'It is made anew once it is gone.', object: `Namespace ${name}` });
+    throw new FabricError({
+      code: 'pending',
+      message: `Namespace ${name} is being deleted.`,
+      hint: 'It is made anew once it is gone.',
+      object: `Namespace ${name}`,
+    });
   }
   if (current !== undefined && current.metadata.labels?.[ORIGIN_LABEL] === undefined) return false;
   const { id, by, run } = claimant;
   const labels = { 'app.kubernetes.io/part-of': 'clusterlink' };
-  const { changed } = await ensureClaim(cluster, { ref: namespaceRef(name), fabric, claim: { id, by, run, need: {} }, compose: () => ({ labels }), signal });
+  const { changed } = await ensureClaim(cluster, {
+    ref: namespaceRef(name),
+    fabric,
+    claim: { id, by, run, need: {} },
+    compose: () => ({ labels }),
+    signal,
+  });
   return changed;
 }
 
@@ -50,7 +61,12 @@ export async function ensureNamespace({ cluster, fabric, signal }: GatewayPlace,
  * @returns `stays`: that the namespace stays, and because of what
  * @throws FabricError `pending` when the namespace is not gone in time
  */
-export async function releaseNamespace(place: GatewayPlace, name: string, matches: (claim: Claim<unknown>) => boolean, run: string | undefined): Promise<{ readonly changed: boolean; readonly stays?: string }> {
+export async function releaseNamespace(
+  place: GatewayPlace,
+  name: string,
+  matches: (claim: Claim<unknown>) => boolean,
+  run: string | undefined,
+): Promise<{ readonly changed: boolean; readonly stays?: string }> {
   const { cluster, fabric, signal } = place;
   const ref = namespaceRef(name);
   const current = await cluster.get<KubeObject>(ref, signal);
@@ -61,7 +77,10 @@ export async function releaseNamespace(place: GatewayPlace, name: string, matche
     const foreign = await findForeign(place, name);
     if (foreign.length > 0) {
       await disown(place, current);
-      return { changed: true, stays: `namespace ${name} stays, because ${foreign.slice(0, 3).join(', ')}${foreign.length > 3 ? ` and ${foreign.length - 3} more` : ''} in it ${foreign.length === 1 ? 'is' : 'are'} not ours` };
+      return {
+        changed: true,
+        stays: `namespace ${name} stays, because ${foreign.slice(0, 3).join(', ')}${foreign.length > 3 ? ` and ${foreign.length - 3} more` : ''} in it ${foreign.length === 1 ? 'is' : 'are'} not ours`,
+      };
     }
   }
   const { changed, removed } = await releaseClaims(cluster, { ref, fabric, matches, run, compose: () => ({}), signal });
@@ -91,7 +110,10 @@ async function findForeign({ cluster, fabric, signal }: GatewayPlace, namespace:
       }
     }),
   );
-  return lists.flat().filter((object) => !isMarked(object, fabric) && !isFurniture(object)).map((object) => describeRef(refOf(object)));
+  return lists
+    .flat()
+    .filter((object) => !isMarked(object, fabric) && !isFurniture(object))
+    .map((object) => describeRef(refOf(object)));
 }
 
 function isFurniture(object: KubeObject & { readonly type?: string }): boolean {

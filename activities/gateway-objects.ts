@@ -61,13 +61,20 @@ const NO_PEM = { certificatePem: '', keyPem: '' };
 export const NO_PEMS: GatewayPems = { site: { caPem: '', controlplane: NO_PEM, dataplane: NO_PEM }, peer: NO_PEM, authorityPem: '' };
 
 /** Every object of the gateway, in two stages: what pods need at their start, and what starts them. @throws invalid */
-export function designedObjects(fabric: string, { peer, options, waitBeforeStop }: GatewayDesign, pems: GatewayPems): { readonly first: readonly KubeObject[]; readonly last: readonly KubeObject[] } {
+export function designedObjects(
+  fabric: string,
+  { peer, options, waitBeforeStop }: GatewayDesign,
+  pems: GatewayPems,
+): { readonly first: readonly KubeObject[]; readonly last: readonly KubeObject[] } {
   const revision = siteRevision(pems.site);
   const secrets = [...siteSecrets(peer.namespace, pems.site), peerSecret(peer.namespace, pems.peer, pems.authorityPem)];
   const manifests =
     options.mode === 'direct'
       ? gatewayManifests(peer, options, { siteRevision: revision, waitBeforeStop })
-      : [...operatorManifests(options), ...instanceManifests(peer, options).map((object) => (object.kind === 'Instance' ? annotated(object, revision) : object))];
+      : [
+          ...operatorManifests(options),
+          ...instanceManifests(peer, options).map((object) => (object.kind === 'Instance' ? annotated(object, revision) : object)),
+        ];
   const objects = [...secrets, ...manifests].map((object) => marked(object, fabric));
   return { first: objects.filter((object) => !startsPods(object)), last: objects.filter(startsPods) };
 }
@@ -83,12 +90,22 @@ function designedNames({ peer, options }: Pick<GatewayDesign, 'peer' | 'options'
  * among them, so nothing of it may be told. With a design, objects of its names that are not ours are refused.
  * @throws FabricError `conflict`
  */
-export async function observeGateway(place: GatewayPlace, design?: Pick<GatewayDesign, 'peer' | 'options'>): Promise<readonly KubeObject[]> {
+export async function observeGateway(
+  place: GatewayPlace,
+  design?: Pick<GatewayDesign, 'peer' | 'options'>,
+): Promise<readonly KubeObject[]> {
   const { fabric, namespace } = place;
   // Where others may stand in the way, everything is looked at, not only what has our labels.
-  const inNamespace = KINDS.map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }));
-  const operator = design?.options.mode === 'direct' ? [] : [...KINDS, INSTANCE].map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }));
-  const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }));
+  const inNamespace = KINDS.map(([apiVersion, kind]) =>
+    listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }),
+  );
+  const operator =
+    design?.options.mode === 'direct'
+      ? []
+      : [...KINDS, INSTANCE].map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }));
+  const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) =>
+    listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }),
+  );
   const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
   if (design !== undefined) refuseForeign(place, found, designedNames(design));
   return found.filter((object) => isMarked(object, fabric) && !isKept(object));
@@ -100,7 +117,11 @@ export function startsPods(object: KubeObject): boolean {
 }
 
 /** Tells both Deployments that the operator made to restart with new site certificates: the operator itself would not. */
-export async function restartOperatorGateway(place: GatewayPlace, standing: readonly KubeObject[], next: KubeObject | undefined): Promise<void> {
+export async function restartOperatorGateway(
+  place: GatewayPlace,
+  standing: readonly KubeObject[],
+  next: KubeObject | undefined,
+): Promise<void> {
   const { cluster, namespace, signal } = place;
   const revisionOf = (object: KubeObject | undefined): string | undefined => object?.metadata.annotations?.[SITE_REVISION_ANNOTATION];
   const now = revisionOf(standing.find((object) => object.kind === 'Instance'));
@@ -113,7 +134,10 @@ export async function restartOperatorGateway(place: GatewayPlace, standing: read
   }
 }
 
-async function listIfKnown({ cluster, signal }: GatewayPlace, query: { apiVersion: string; kind: string; namespace?: string; labelSelector?: string }): Promise<readonly KubeObject[]> {
+async function listIfKnown(
+  { cluster, signal }: GatewayPlace,
+  query: { apiVersion: string; kind: string; namespace?: string; labelSelector?: string },
+): Promise<readonly KubeObject[]> {
   try {
     return (await cluster.list<KubeObject>(query, signal)).items;
   } catch (error) {
@@ -125,7 +149,12 @@ async function listIfKnown({ cluster, signal }: GatewayPlace, query: { apiVersio
 function refuseForeign({ fabric, namespace, peer }: GatewayPlace, found: readonly KubeObject[], names: ReadonlySet<string>): void {
   // Beside our Instance stand Deployments that the operator made, without our labels.
   const operated = found.some((object) => object.kind === 'Instance' && isMarked(object, fabric));
-  const inTheWay = (object: KubeObject): boolean => names.has(describeRef(refOf(object))) || (!operated && object.kind === 'Deployment' && GATEWAY_DEPLOYMENTS.includes(object.metadata.name) && object.metadata.namespace === namespace);
+  const inTheWay = (object: KubeObject): boolean =>
+    names.has(describeRef(refOf(object))) ||
+    (!operated &&
+      object.kind === 'Deployment' &&
+      GATEWAY_DEPLOYMENTS.includes(object.metadata.name) &&
+      object.metadata.namespace === namespace);
   const foreign = found.filter((object) => !isMarked(object, fabric) && inTheWay(object)).map((object) => describeRef(refOf(object)));
   const [first] = foreign;
   if (first === undefined) return;
@@ -147,5 +176,8 @@ function marked(object: KubeObject, fabric: string): KubeObject {
 }
 
 function annotated(object: KubeObject, revision: string): KubeObject {
-  return { ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [SITE_REVISION_ANNOTATION]: revision } } };
+  return {
+    ...object,
+    metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [SITE_REVISION_ANNOTATION]: revision } },
+  };
 }

@@ -18,7 +18,12 @@ export interface EarlierGateway {
 }
 
 /** Keeps the gateway as it stands, unless this very run has done so: a retried step must not keep its own half-done work. */
-export async function keepEarlier({ cluster, fabric, namespace, signal }: GatewayPlace, claimant: Claimant, anchor: Anchor, standing: readonly KubeObject[]): Promise<void> {
+export async function keepEarlier(
+  { cluster, fabric, namespace, signal }: GatewayPlace,
+  claimant: Claimant,
+  anchor: Anchor,
+  standing: readonly KubeObject[],
+): Promise<void> {
   const ref = recordRef(namespace, claimant);
   const known = await cluster.get<SecretResource>(ref, signal);
   if (known !== undefined) {
@@ -29,7 +34,10 @@ export async function keepEarlier({ cluster, fabric, namespace, signal }: Gatewa
   const earlier: EarlierGateway = { run: claimant.run, anchor: anchor.data ?? {}, objects: standing.map(contentOf) };
   const labels = { ...marksOf(fabric), [ORIGIN_LABEL]: 'created' };
   const data = { earlier: Buffer.from(JSON.stringify(earlier)).toString('base64') };
-  await cluster.create<SecretResource>({ apiVersion: 'v1', kind: 'Secret', metadata: { name: ref.name, namespace, labels }, type: 'Opaque', data }, signal);
+  await cluster.create<SecretResource>(
+    { apiVersion: 'v1', kind: 'Secret', metadata: { name: ref.name, namespace, labels }, type: 'Opaque', data },
+    signal,
+  );
 }
 
 /** What this very run kept; `undefined` when it kept nothing. Holds Secrets. */
@@ -47,13 +55,24 @@ export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGa
   const kept = new Set(objects.map((object) => describeRef(refOf(object))));
   const came = standing.filter((object) => !kept.has(describeRef(refOf(object))));
   await inParallel(came, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal }));
-  await inParallel(objects.filter((object) => !startsPods(object)), (object) => putBack(place, object));
-  await restartOperatorGateway(place, standing, objects.find((object) => object.kind === 'Instance'));
+  await inParallel(
+    objects.filter((object) => !startsPods(object)),
+    (object) => putBack(place, object),
+  );
+  await restartOperatorGateway(
+    place,
+    standing,
+    objects.find((object) => object.kind === 'Instance'),
+  );
   await inParallel(objects.filter(startsPods), (object) => putBack(place, object));
 }
 
 /** Removes what is kept for this claim; with a run, only what that run kept. */
-export async function dropEarlier({ cluster, namespace, signal }: GatewayPlace, claimant: Claimant, run: string | undefined): Promise<boolean> {
+export async function dropEarlier(
+  { cluster, namespace, signal }: GatewayPlace,
+  claimant: Claimant,
+  run: string | undefined,
+): Promise<boolean> {
   const ref = recordRef(namespace, claimant);
   const secret = await cluster.get<SecretResource>(ref, signal);
   if (secret === undefined || (run !== undefined && parse(secret, ref).run !== run)) return false;
@@ -68,7 +87,17 @@ async function putBack({ cluster, signal }: GatewayPlace, earlier: KubeObject): 
   }
   if (canonicalJson(contentOf(current)) === canonicalJson(earlier)) return;
   const { uid, resourceVersion } = current.metadata;
-  await cluster.replace({ ...withAddresses(earlier, current), metadata: { ...earlier.metadata, ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) } }, signal);
+  await cluster.replace(
+    {
+      ...withAddresses(earlier, current),
+      metadata: {
+        ...earlier.metadata,
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      },
+    },
+    signal,
+  );
 }
 
 /** An object without what the API server gives it. */
@@ -82,7 +111,8 @@ function contentOf(object: KubeObject): KubeObject {
 /** A Service's addresses belong to the object that stands; one that is made anew gets new ones. */
 function withAddresses(earlier: KubeObject, current: KubeObject | undefined): KubeObject {
   if (earlier.kind !== 'Service') return earlier;
-  const spec = (object: KubeObject | undefined): Readonly<Record<string, unknown>> => (object as { readonly spec?: Readonly<Record<string, unknown>> } | undefined)?.spec ?? {};
+  const spec = (object: KubeObject | undefined): Readonly<Record<string, unknown>> =>
+    (object as { readonly spec?: Readonly<Record<string, unknown>> } | undefined)?.spec ?? {};
   const { clusterIP: _ip, clusterIPs: _ips, healthCheckNodePort: _port, ...rest } = spec(earlier);
   const { clusterIP, clusterIPs } = spec(current);
   return { ...earlier, ...{ spec: { ...rest, ...(clusterIP === undefined ? {} : { clusterIP, clusterIPs }) } } };
@@ -93,7 +123,12 @@ function parse(secret: SecretResource, ref: ObjectRef): EarlierGateway {
     return JSON.parse(Buffer.from(secret.data['earlier'] ?? '', 'base64').toString('utf8')) as EarlierGateway;
   } catch {
     // The parser's message would quote the Secret.
-    throw new FabricError({ code: 'conflict', message: `${describeRef(ref)} was changed by hand and cannot be read.`, hint: 'Remove it; the gateway then stays as it is now.', object: describeRef(ref) });
+    throw new FabricError({
+      code: 'conflict',
+      message: `${describeRef(ref)} was changed by hand and cannot be read.`,
+      hint: 'Remove it; the gateway then stays as it is now.',
+      object: describeRef(ref),
+    });
   }
 }
 

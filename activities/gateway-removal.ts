@@ -11,7 +11,16 @@ import { isObjectMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil, watchUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
 import { tellProgress } from './activity-context';
-import { gatewayClaims, isAppliedBy, noteRemoval, readAnchor, releaseGatewayClaims, restoreAnchorData, type Anchor, type GatewayPlace } from './gateway-anchor';
+import {
+  gatewayClaims,
+  isAppliedBy,
+  noteRemoval,
+  readAnchor,
+  releaseGatewayClaims,
+  restoreAnchorData,
+  type Anchor,
+  type GatewayPlace,
+} from './gateway-anchor';
 import { dropPendingKey } from './gateway-certificates';
 import { removeDefinitions } from './gateway-definitions';
 import { releaseNamespace } from './gateway-namespace';
@@ -29,7 +38,12 @@ const INSTANCE_TIMEOUT_MS = 30_000;
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
 /** See `Steps.releaseGateway`. `releaseConnections` takes every Import, Export and policy of the fabric away, with what ClusterLink made for them. */
-export async function releaseGateway(place: GatewayPlace, claimant: Claimant, scope: ReleaseScope, releaseConnections: () => Promise<void>): Promise<Change> {
+export async function releaseGateway(
+  place: GatewayPlace,
+  claimant: Claimant,
+  scope: ReleaseScope,
+  releaseConnections: () => Promise<void>,
+): Promise<Change> {
   const matches = (claim: Claim<unknown>): boolean => scope === 'all' || claim.id === claimant.id;
   const run = scope === 'run' ? claimant.run : undefined;
   const anchor = await readAnchor(place);
@@ -59,7 +73,9 @@ export async function releaseGateway(place: GatewayPlace, claimant: Claimant, sc
 
 /** Puts back what this run found, where a claim outlasts this run's and nobody has come to rely on what this run made of the gateway. */
 async function putEarlierBack(place: GatewayPlace, claimant: Claimant, anchor: Anchor): Promise<boolean> {
-  const lasting = gatewayClaims(anchor).filter(({ id, run, earlier }) => id !== claimant.id || run !== claimant.run || earlier !== undefined);
+  const lasting = gatewayClaims(anchor).filter(
+    ({ id, run, earlier }) => id !== claimant.id || run !== claimant.run || earlier !== undefined,
+  );
   const earlier = lasting.length === 0 ? undefined : await readEarlier(place, claimant);
   if (earlier === undefined) return false;
   const applied = anchor.data?.options;
@@ -78,11 +94,20 @@ async function removeGateway(place: GatewayPlace, releaseConnections: () => Prom
   await removePeers(place);
   const standing = await observeGateway(place);
   tellProgress('control plane and data plane');
-  await removeInstances(place, standing.filter(({ kind }) => kind === 'Instance'));
-  await removeObjects(place, standing.filter((object) => object.kind !== 'Instance' && startsPods(object)));
+  await removeInstances(
+    place,
+    standing.filter(({ kind }) => kind === 'Instance'),
+  );
+  await removeObjects(
+    place,
+    standing.filter((object) => object.kind !== 'Instance' && startsPods(object)),
+  );
   await awaitPodsGone(place);
   tellProgress('Secrets, permissions and Services');
-  await removeObjects(place, standing.filter((object) => !startsPods(object)));
+  await removeObjects(
+    place,
+    standing.filter((object) => !startsPods(object)),
+  );
   await removeByName(place, [
     { apiVersion: 'v1', kind: 'Secret', namespace: place.namespace, name: CONTROLPLANE_OWN.secret },
     { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: place.namespace, name: CONTROLPLANE_OWN.lease },
@@ -135,7 +160,11 @@ async function dropFinalizer({ cluster, signal }: GatewayPlace, ref: ObjectRef):
   if (instance === undefined) return;
   const { resourceVersion, finalizers = [] } = instance.metadata;
   try {
-    await cluster.patch(ref, { metadata: { resourceVersion, finalizers: finalizers.filter((finalizer) => finalizer !== INSTANCE_FINALIZER) } }, signal);
+    await cluster.patch(
+      ref,
+      { metadata: { resourceVersion, finalizers: finalizers.filter((finalizer) => finalizer !== INSTANCE_FINALIZER) } },
+      signal,
+    );
   } catch (error) {
     if (!isObjectMissing(error)) throw error;
   }

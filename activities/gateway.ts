@@ -14,8 +14,16 @@ import { importActivities } from './import';
 import { inParallel } from './in-parallel';
 
 /** `prepareGateway`, `deployGateway`, `awaitGateway`, `settleGateway`, `releaseGateway`. */
-export function gatewayActivities(deps: ActivityDeps): Pick<Steps, 'prepareGateway' | 'deployGateway' | 'awaitGateway' | 'settleGateway' | 'releaseGateway'> {
-  const placeOf = (fabric: string, peer: PeerAddress): GatewayPlace => ({ cluster: deps.clusters.cluster(peer), fabric, namespace: peer.namespace, peer: peer.name, signal: signal() });
+export function gatewayActivities(
+  deps: ActivityDeps,
+): Pick<Steps, 'prepareGateway' | 'deployGateway' | 'awaitGateway' | 'settleGateway' | 'releaseGateway'> {
+  const placeOf = (fabric: string, peer: PeerAddress): GatewayPlace => ({
+    cluster: deps.clusters.cluster(peer),
+    fabric,
+    namespace: peer.namespace,
+    peer: peer.name,
+    signal: signal(),
+  });
   return {
     prepareGateway: async (input) => prepareGateway(placeOf(input.claimant.fabric, input.peer), input),
     deployGateway: async (input) => deployGateway(placeOf(input.claimant.fabric, input.peer), input),

@@ -28,7 +28,11 @@ export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
       // A source whose Peer is missing fails its share of the connections, so the Peer comes first.
       await requirePeers(cluster, peer, sources);
       const ref = sharedRef(IMPORT, service.name, service.namespace);
-      const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), { claimant, need: { port: service.port, sources, loadBalancing, merge }, adopt });
+      const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), {
+        claimant,
+        need: { port: service.port, sources, loadBalancing, merge },
+        adopt,
+      });
       const hint = `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`;
       await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], hint);
       return changeOf(ensured);
@@ -89,7 +93,8 @@ async function awaitImportGone(cluster: Cluster, ref: ObjectRef, gatewayNamespac
       await watchUntil(cluster, {
         query,
         until: (objects) => (objects.length === 0 ? true : undefined),
-        describe: (objects) => `${describeRef(ref)} is deleted, but not what ${CONTROLPLANE} made for it: ${objects.map(nameOf).join(', ')}`,
+        describe: (objects) =>
+          `${describeRef(ref)} is deleted, but not what ${CONTROLPLANE} made for it: ${objects.map(nameOf).join(', ')}`,
         timeoutMs: SERVICES_GONE_TIMEOUT_MS,
         hint: `See \`kubectl --context ${cluster.context} -n ${gatewayNamespace} logs deployment/${CONTROLPLANE}\`.`,
         signal: signal(),

@@ -32,10 +32,20 @@ export function changeOf({ created, changed }: Pick<EnsureClaimResult, 'created'
 }
 
 /** All objects of a kind that this fabric manages; none where the cluster does not know the kind. */
-export async function listShared(cluster: Cluster, { kind }: Pick<SharedKind<unknown>, 'kind'>, fabric: string, namespace: string | undefined): Promise<readonly KubeObject[]> {
+export async function listShared(
+  cluster: Cluster,
+  { kind }: Pick<SharedKind<unknown>, 'kind'>,
+  fabric: string,
+  namespace: string | undefined,
+): Promise<readonly KubeObject[]> {
   const inNamespace = kind === 'PrivilegedAccessPolicy' || namespace === undefined ? {} : { namespace };
   try {
-    return (await cluster.list<KubeObject>({ apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace }, signal())).items;
+    return (
+      await cluster.list<KubeObject>(
+        { apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace },
+        signal(),
+      )
+    ).items;
   } catch (error) {
     if (isResourceMissing(error)) return [];
     throw error;
@@ -59,7 +69,8 @@ interface WithConditions extends KubeObject {
  * they speak of (a Service, a port), which does not change with the rest of it. @throws unready in the conditions' own words
  */
 export async function awaitConditions(cluster: Cluster, ref: ObjectRef, types: readonly string[], hint: string): Promise<void> {
-  const find = (object: WithConditions | undefined, type: string): Condition | undefined => object?.status?.conditions?.find((condition) => condition.type === type);
+  const find = (object: WithConditions | undefined, type: string): Condition | undefined =>
+    object?.status?.conditions?.find((condition) => condition.type === type);
   await watchObjectUntil<WithConditions, true>(cluster, {
     ref,
     until: (object) => (types.every((type) => find(object, type)?.status === 'True') ? true : undefined),
@@ -68,7 +79,9 @@ export async function awaitConditions(cluster: Cluster, ref: ObjectRef, types: r
       const missing = types.filter((type) => find(object, type)?.status !== 'True');
       const words = missing.map((type) => {
         const condition = find(object, type);
-        return condition === undefined ? `no condition ${type} yet: the control plane has not looked at it` : `${type} is ${condition.status}: ${condition.message ?? condition.reason ?? 'no reason given'}`;
+        return condition === undefined
+          ? `no condition ${type} yet: the control plane has not looked at it`
+          : `${type} is ${condition.status}: ${condition.message ?? condition.reason ?? 'no reason given'}`;
       });
       return `${describeRef(ref)}: ${words.join('; ')}`;
     },

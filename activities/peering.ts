@@ -88,7 +88,12 @@ export async function listPeers(cluster: Cluster, namespace: string): Promise<re
 }
 
 /** The Peers of all remotes, once each of them is reachable at the endpoint it should have. @throws unreachable with a diagnosis of each */
-async function awaitReachable(cluster: Cluster, peer: PeerAddress, remotes: readonly RemotePeer[], timeoutMs: number): Promise<PeerResource[]> {
+async function awaitReachable(
+  cluster: Cluster,
+  peer: PeerAddress,
+  remotes: readonly RemotePeer[],
+  timeoutMs: number,
+): Promise<PeerResource[]> {
   let latest: readonly PeerResource[] = [];
   const find = (name: string): PeerResource | undefined => latest.find(({ metadata }) => metadata.name === name);
   const missing = (): RemotePeer[] => remotes.filter((remote) => !isReachable(find(remote.name), remote.endpoint));
@@ -99,7 +104,10 @@ async function awaitReachable(cluster: Cluster, peer: PeerAddress, remotes: read
         latest = peers;
         return missing().length === 0 ? remotes.flatMap(({ name }) => find(name) ?? []) : undefined;
       },
-      describe: () => `not reachable yet: ${missing().map(({ name }) => name).join(', ')}`,
+      describe: () =>
+        `not reachable yet: ${missing()
+          .map(({ name }) => name)
+          .join(', ')}`,
       timeoutMs: Math.max(timeoutMs, 0),
       code: 'unready',
       signal: signal(),
@@ -131,9 +139,13 @@ function leadsTo({ spec }: PeerResource, endpoint: GatewayEndpoint): boolean {
 async function diagnose({ name, endpoint }: RemotePeer, peer: PeerResource | undefined): Promise<string> {
   const address = `${name} at ${endpoint.host}:${endpoint.port}`;
   if (peer === undefined) return `${address}: its Peer is gone`;
-  if (!leadsTo(peer, endpoint)) return `${address}: its Peer names ${peer.spec.gateways.map(({ host, port }) => `${host}:${port}`).join(', ')} instead`;
+  if (!leadsTo(peer, endpoint))
+    return `${address}: its Peer names ${peer.spec.gateways.map(({ host, port }) => `${host}:${port}`).join(', ')} instead`;
   const condition = reachability(peer);
-  const seen = condition === undefined ? 'no heartbeat was ever answered' : `no heartbeat has been answered since ${condition.lastTransitionTime ?? 'some time'}`;
+  const seen =
+    condition === undefined
+      ? 'no heartbeat was ever answered'
+      : `no heartbeat has been answered since ${condition.lastTransitionTime ?? 'some time'}`;
   try {
     await probeGatewayTls({ ...endpoint, servername: name, signal: signal(), timeoutMs: DIAGNOSIS_TIMEOUT_MS });
     return `${address}: ${seen}, although it answers this worker as ${name}: either no way leads there from inside the cluster, or one of the two does not trust the other's certificate`;

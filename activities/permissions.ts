@@ -61,7 +61,9 @@ export function describePermission({ group, resource, verb, namespace }: Permiss
 }
 
 function permissionsOf(rows: readonly Row[], namespace: string | undefined): Permission[] {
-  return rows.flatMap(([group, resources, verbs]) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, ...(namespace === undefined ? {} : { namespace }) }))));
+  return rows.flatMap(([group, resources, verbs]) =>
+    resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, ...(namespace === undefined ? {} : { namespace }) }))),
+  );
 }
 
 function rulesOf(object: KubeObject): readonly Row[] {

@@ -58,10 +58,23 @@ export function preflightActivities({ clusters }: ActivityDeps): Pick<Steps, 'pr
 function judgeVersion({ major, minor, gitVersion }: ServerVersion): CheckFinding[] {
   const number = Number.parseInt(minor, 10);
   if (major !== '1' || number < LEAST_MINOR) {
-    return [{ check: 'version', ok: false, message: `Kubernetes ${gitVersion} is too old: 1.${LEAST_MINOR} or later is needed`, hint: 'Upgrade the cluster.' }];
+    return [
+      {
+        check: 'version',
+        ok: false,
+        message: `Kubernetes ${gitVersion} is too old: 1.${LEAST_MINOR} or later is needed`,
+        hint: 'Upgrade the cluster.',
+      },
+    ];
   }
   const sleeps = number >= SLEEP_SINCE_MINOR;
-  return [{ check: 'version', ok: true, message: `Kubernetes ${gitVersion}${sleeps ? '' : `: gateways restart without a pause (1.${SLEEP_SINCE_MINOR} has it), so a restart may cost some connections`}` }];
+  return [
+    {
+      check: 'version',
+      ok: true,
+      message: `Kubernetes ${gitVersion}${sleeps ? '' : `: gateways restart without a pause (1.${SLEEP_SINCE_MINOR} has it), so a restart may cost some connections`}`,
+    },
+  ];
 }
 
 async function judgePermissions({ cluster, signal: abort }: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
@@ -84,7 +97,14 @@ async function judgeNamespace({ cluster, namespace, signal: abort }: GatewayPlac
   if (current?.metadata.deletionTimestamp === undefined) {
     return [{ check: 'namespace', ok: true, message: `namespace ${namespace} ${current === undefined ? 'will be made' : 'is there'}` }];
   }
-  return [{ check: 'namespace', ok: false, message: `namespace ${namespace} is being deleted`, hint: `Wait until it is gone; if it stays, see what holds it: \`kubectl --context ${cluster.context} get namespace ${namespace} -o yaml\`.` }];
+  return [
+    {
+      check: 'namespace',
+      ok: false,
+      message: `namespace ${namespace} is being deleted`,
+      hint: `Wait until it is gone; if it stays, see what holds it: \`kubectl --context ${cluster.context} get namespace ${namespace} -o yaml\`.`,
+    },
+  ];
 }
 
 async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
@@ -92,16 +112,26 @@ async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOpt
     const [standing, anchor] = await Promise.all([observeGateway(place, { peer, options }), readAnchor(place)]);
     requireSamePeer(place, anchor?.data?.peer);
     requireSameMode(peer, options, anchor);
-    return [{ check: 'gateway', ok: true, message: standing.length === 0 ? 'no gateway is there' : `a gateway of fabric ${place.fabric} is there, and will be kept` }];
+    return [
+      {
+        check: 'gateway',
+        ok: true,
+        message: standing.length === 0 ? 'no gateway is there' : `a gateway of fabric ${place.fabric} is there, and will be kept`,
+      },
+    ];
   } catch (error) {
     if (!isFabricError(error, 'conflict') && !isFabricError(error, 'invalid')) throw error;
-    return [{ check: 'gateway', ok: false, message: error.message.replace(/\.$/, ''), ...(error.hint === undefined ? {} : { hint: error.hint }) }];
+    return [
+      { check: 'gateway', ok: false, message: error.message.replace(/\.$/, ''), ...(error.hint === undefined ? {} : { hint: error.hint }) },
+    ];
   }
 }
 
 /** Every control plane acts on the Imports and Exports of all namespaces, so two on one cluster would fight over them. */
 async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
-  const deployments = (await cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, abort)).items;
+  const deployments = (
+    await cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, abort)
+  ).items;
   const instances = await cluster.list<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, abort).then(
     ({ items }) => items,
     (error: unknown) => {
@@ -109,7 +139,10 @@ async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: Gat
       throw error;
     },
   );
-  const others = [...deployments.filter(({ metadata }) => metadata.namespace !== namespace), ...instances.filter(({ spec }) => spec.namespace !== namespace)];
+  const others = [
+    ...deployments.filter(({ metadata }) => metadata.namespace !== namespace),
+    ...instances.filter(({ spec }) => spec.namespace !== namespace),
+  ];
   if (others.length === 0) return [{ check: 'elsewhere', ok: true, message: 'no other ClusterLink is on this cluster' }];
   const [first] = others;
   return [
@@ -117,14 +150,25 @@ async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: Gat
       check: 'elsewhere',
       ok: false,
       message: `ClusterLink is on this cluster already: ${others.map((object) => describeRef(refOf(object))).join(', ')}`,
-      hint: first !== undefined && isMarked(first, fabric) ? `This cluster is a peer of fabric ${fabric} already; give --namespace ${first.metadata.namespace ?? ''}.` : 'Remove that installation first: a cluster has room for one gateway.',
+      hint:
+        first !== undefined && isMarked(first, fabric)
+          ? `This cluster is a peer of fabric ${fabric} already; give --namespace ${first.metadata.namespace ?? ''}.`
+          : 'Remove that installation first: a cluster has room for one gateway.',
     },
   ];
 }
 
 async function judgeDefinitions({ cluster, fabric, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
-  const found = (await inParallel(DEFINITIONS, (definition) => cluster.get<KubeObject>(refOf(definition), abort))).filter((definition) => definition !== undefined);
+  const found = (await inParallel(DEFINITIONS, (definition) => cluster.get<KubeObject>(refOf(definition), abort))).filter(
+    (definition) => definition !== undefined,
+  );
   const theirs = found.filter((definition) => !isMarked(definition, fabric));
   if (theirs.length === 0) return [];
-  return [{ check: 'definitions', ok: true, message: `${theirs.length} of ClusterLink's definitions are somebody else's: they are used as they are, and stay` }];
+  return [
+    {
+      check: 'definitions',
+      ok: true,
+      message: `${theirs.length} of ClusterLink's definitions are somebody else's: they are used as they are, and stay`,
+    },
+  ];
 }

@@ -20,7 +20,15 @@ const PROBE_LABEL = 'skyfabric.io/probe';
 const READINESS_GATE = { conditionType: 'skyfabric.io/not-an-endpoint' };
 
 /** Why a container that waits is not going to start. */
-const STUCK = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull', 'CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
+const STUCK = [
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+];
 
 const HINT = 'Give an image that this cluster can run (`image` of `verify`), or connect with `--verify status`.';
 
@@ -49,7 +57,9 @@ export async function removeProbes(cluster: Cluster, { claimant, service, access
   const namespace = namespaceOf({ service, access });
   const labelSelector = `${FABRIC_LABEL}=${claimant.fabric},${PROBE_LABEL}=${claimant.id}`;
   const { items } = await cluster.list<KubeObject>({ apiVersion: 'batch/v1', kind: 'Job', namespace, labelSelector }, abort);
-  const removed = await inParallel(items, (job) => cluster.delete(refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background', signal: abort }));
+  const removed = await inParallel(items, (job) =>
+    cluster.delete(refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background', signal: abort }),
+  );
   return removed.includes(true);
 }
 
@@ -57,7 +67,10 @@ function namespaceOf({ service, access }: Pick<Input, 'service' | 'access'>): st
   return access.clients?.namespace ?? service.namespace;
 }
 
-async function createJob(cluster: Cluster, { claimant, service, access, image, count }: Parameters<typeof runProbe>[1]): Promise<KubeObject> {
+async function createJob(
+  cluster: Cluster,
+  { claimant, service, access, image, count }: Parameters<typeof runProbe>[1],
+): Promise<KubeObject> {
   const job = probeJob({
     name: `probe-${claimant.id}`,
     namespace: namespaceOf({ service, access }),
@@ -65,21 +78,40 @@ async function createJob(cluster: Cluster, { claimant, service, access, image, c
     port: service.port,
     count,
     image,
-    labels: { ...access.clients?.labels, [MANAGED_BY_LABEL]: MANAGED_BY, [FABRIC_LABEL]: claimant.fabric, [ORIGIN_LABEL]: 'created', [PROBE_LABEL]: claimant.id },
+    labels: {
+      ...access.clients?.labels,
+      [MANAGED_BY_LABEL]: MANAGED_BY,
+      [FABRIC_LABEL]: claimant.fabric,
+      [ORIGIN_LABEL]: 'created',
+      [PROBE_LABEL]: claimant.id,
+    },
     timeoutSeconds: PROBE_ANSWER_SECONDS,
     serviceAccount: access.clients?.serviceAccount,
   });
   const { template } = job.spec;
   try {
-    return await cluster.create({ ...job, spec: { ...job.spec, template: { ...template, spec: { ...template.spec, readinessGates: [READINESS_GATE] } } } }, signal());
+    return await cluster.create(
+      { ...job, spec: { ...job.spec, template: { ...template, spec: { ...template.spec, readinessGates: [READINESS_GATE] } } } },
+      signal(),
+    );
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
-    throw new FabricError({ code: 'pending', message: `${describeRef(refOf(job))} of an earlier attempt is still being deleted.`, object: describeRef(refOf(job)), cause: error });
+    throw new FabricError({
+      code: 'pending',
+      message: `${describeRef(refOf(job))} of an earlier attempt is still being deleted.`,
+      object: describeRef(refOf(job)),
+      cause: error,
+    });
   }
 }
 
 async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promise<ProbeResult> {
-  const query = { apiVersion: 'v1', kind: 'Pod', namespace: job.metadata.namespace, labelSelector: `${PROBE_LABEL}=${job.metadata.labels?.[PROBE_LABEL] ?? ''}` };
+  const query = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    namespace: job.metadata.namespace,
+    labelSelector: `${PROBE_LABEL}=${job.metadata.labels?.[PROBE_LABEL] ?? ''}`,
+  };
   const isOwn = ({ metadata }: Pod): boolean => metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) === true;
   const wait = { query, hint: HINT, signal: signal(), onProgress: tellProgress };
   const about = describeRef(refOf(job));
@@ -91,7 +123,9 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
   }).catch(async (error: unknown) => {
     signal().throwIfAborted();
     const why = await lastEvent(cluster, job);
-    throw why === undefined ? error : new FabricError({ code: 'unready', message: `${about} gets no pod: ${why}.`, hint: HINT, object: about, cause: error });
+    throw why === undefined
+      ? error
+      : new FabricError({ code: 'unready', message: `${about} gets no pod: ${why}.`, hint: HINT, object: about, cause: error });
   });
   return watchUntil<Pod, ProbeResult>(cluster, {
     ...wait,
@@ -99,7 +133,12 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
       const own = pods.filter(isOwn);
       const result = own.map(reportOf).find((report) => report !== undefined);
       if (result === undefined && own.some(isStuck)) {
-        throw new FabricError({ code: 'unready', message: `The probe on ${cluster.toString()} cannot start: ${explainPods(own)}.`, hint: HINT, object: about });
+        throw new FabricError({
+          code: 'unready',
+          message: `The probe on ${cluster.toString()} cannot start: ${explainPods(own)}.`,
+          hint: HINT,
+          object: about,
+        });
       }
       return result;
     },
@@ -127,7 +166,12 @@ interface Event extends KubeObject {
 
 /** What Kubernetes last warned of an object, for who may read it: a quota or a policy that forbids its pod stands nowhere else. */
 async function lastEvent(cluster: Cluster, object: KubeObject): Promise<string | undefined> {
-  const query = { apiVersion: 'v1', kind: 'Event', namespace: object.metadata.namespace, fieldSelector: `involvedObject.uid=${object.metadata.uid ?? ''}` };
+  const query = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    namespace: object.metadata.namespace,
+    fieldSelector: `involvedObject.uid=${object.metadata.uid ?? ''}`,
+  };
   const { items } = await cluster.list<Event>(query, signal()).catch(() => ({ items: [] }));
   const last = items.filter(({ type }) => type === 'Warning').at(-1);
   return last === undefined ? undefined : cleanText([last.reason, last.message].filter((part) => part !== undefined).join(': '));

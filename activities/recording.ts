@@ -27,7 +27,12 @@ export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'ob
       const look = async <N>(kind: SharedKind<N>, namespace: string | undefined): Promise<Seen> =>
         seenIn(kind, await listShared(cluster, kind, fabric, namespace), selection);
       const namespace = selection.service?.namespace;
-      const seen = await Promise.all([look(PEER, peer.namespace), look(EXPORT, namespace), look(IMPORT, namespace), ...POLICIES.map((kind) => look(kind, namespace))]);
+      const seen = await Promise.all([
+        look(PEER, peer.namespace),
+        look(EXPORT, namespace),
+        look(IMPORT, namespace),
+        ...POLICIES.map((kind) => look(kind, namespace)),
+      ]);
       return { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
     },
 
@@ -106,7 +111,12 @@ async function restoreObject<N>(cluster: Cluster, fabric: string, recorded: Reco
     compose,
     create: () => {
       const composed = compose(claims, undefined);
-      return composedObject({ ref, fabric, claims, composed: { ...composed, labels: { ...recorded.metadata.labels, ...composed.labels } } });
+      return composedObject({
+        ref,
+        fabric,
+        claims,
+        composed: { ...composed, labels: { ...recorded.metadata.labels, ...composed.labels } },
+      });
     },
     adopt: recorded.metadata.labels?.[ORIGIN_LABEL] === 'adopted',
     signal: signal(),

@@ -36,16 +36,28 @@ export interface Released {
  */
 export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
   const { claimant, namespace } = release;
-  const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => readClaims<N>(object).some((claim) => isReleased(kind, refOf(object), claim, release)));
+  const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) =>
+    readClaims<N>(object).some((claim) => isReleased(kind, refOf(object), claim, release)),
+  );
   const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
-  return { changed: outcomes.some(({ changed }) => changed), removed: objects.flatMap((object, index) => (outcomes[index]?.removed === true ? [refOf(object)] : [])) };
+  return {
+    changed: outcomes.some(({ changed }) => changed),
+    removed: objects.flatMap((object, index) => (outcomes[index]?.removed === true ? [refOf(object)] : [])),
+  };
 }
 
 /** Imports with their egress policies, or Exports with their ingress policies. */
-export async function releaseConnection<N>(cluster: Cluster, kind: SharedKind<N>, side: PolicySide, release: Omit<Release<N>, 'namespace' | 'concerns' | 'beforeDelete'>): Promise<Released> {
+export async function releaseConnection<N>(
+  cluster: Cluster,
+  kind: SharedKind<N>,
+  side: PolicySide,
+  release: Omit<Release<N>, 'namespace' | 'concerns' | 'beforeDelete'>,
+): Promise<Released> {
   const namespace = release.selection.service?.namespace;
   const { changed, removed } = await releaseShared(cluster, kind, { ...release, namespace });
-  const policies = await inParallel(POLICIES, (policy) => releaseShared(cluster, policy, { ...release, namespace, concerns: (need) => need.side === side }));
+  const policies = await inParallel(POLICIES, (policy) =>
+    releaseShared(cluster, policy, { ...release, namespace, concerns: (need) => need.side === side }),
+  );
   return { changed: changed || policies.some((policy) => policy.changed), removed };
 }
 
@@ -54,7 +66,12 @@ export function releaseNote({ changed, removed }: Released): Pick<Change, 'chang
   return { changed, note: removed.length > 0 ? 'removed' : changed ? 'claims taken back' : 'nothing to take back' };
 }
 
-async function releaseOne<N>(cluster: Cluster, kind: SharedKind<N>, ref: ObjectRef, release: Release<N>): Promise<{ readonly changed: boolean; readonly removed: boolean }> {
+async function releaseOne<N>(
+  cluster: Cluster,
+  kind: SharedKind<N>,
+  ref: ObjectRef,
+  release: Release<N>,
+): Promise<{ readonly changed: boolean; readonly removed: boolean }> {
   const { claimant, scope, beforeDelete } = release;
   const { fabric, run } = claimant;
   const compose = kind.compose(ref);
@@ -65,7 +82,10 @@ async function releaseOne<N>(cluster: Cluster, kind: SharedKind<N>, ref: ObjectR
   const narrowed = await rewriteClaims<N>(cluster, {
     ref,
     fabric,
-    rewrite: (claims) => claims.map((claim) => (isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), run) : claim)),
+    rewrite: (claims) =>
+      claims.map((claim) =>
+        isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), run) : claim,
+      ),
     compose,
     signal: signal(),
   });
@@ -87,7 +107,12 @@ function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly strin
   return { id, by, run, need: kind.narrowed(need, remotes), ...(earlier === undefined ? {} : { earlier }) };
 }
 
-function isReleased<N>(kind: SharedKind<N>, ref: ObjectRef, claim: Claim<N>, { claimant, scope, selection, concerns }: Release<N>): boolean {
+function isReleased<N>(
+  kind: SharedKind<N>,
+  ref: ObjectRef,
+  claim: Claim<N>,
+  { claimant, scope, selection, concerns }: Release<N>,
+): boolean {
   if (!isSelected(kind, ref, claim, selection) || concerns?.(claim.need) === false) return false;
   switch (scope) {
     case 'run':

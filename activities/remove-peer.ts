@@ -58,5 +58,9 @@ export async function removePeer(cluster: Cluster, ref: ObjectRef, signal: Abort
       if (!isConflict(error) && !isObjectMissing(error)) throw error;
     }
   }
-  throw new FabricError({ code: 'unavailable', message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`, object: describeRef(ref) });
+  throw new FabricError({
+    code: 'unavailable',
+    message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`,
+    object: describeRef(ref),
+  });
 }

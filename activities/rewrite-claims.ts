@@ -1,7 +1,15 @@
 // Changing claims that are there, beside adding (`ensureClaim`) and taking them off (`releaseClaims`): narrowing and restoring.
 import { setTimeout as delay } from 'node:timers/promises';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
-import { composedObject, FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, readClaims, type Claim, type Composed } from '../src/kubernetes/claim-marks';
+import {
+  composedObject,
+  FABRIC_LABEL,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  readClaims,
+  type Claim,
+  type Composed,
+} from '../src/kubernetes/claim-marks';
 import type { Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { sameJson } from '../src/kubernetes/digest';
@@ -48,7 +56,12 @@ export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsO
       if (!ours && create === undefined) return false;
       if (deletionTimestamp !== undefined) throw new FabricError({ code: 'pending', message: `${object} is being deleted.`, object });
       if (!ours && (managed || !adopt)) {
-        throw new FabricError({ code: 'conflict', message: `${object} was made anew by somebody else meanwhile.`, hint: 'Remove it, then try again.', object });
+        throw new FabricError({
+          code: 'conflict',
+          message: `${object} was made anew by somebody else meanwhile.`,
+          hint: 'Remove it, then try again.',
+          object,
+        });
       }
       const before = ours ? readClaims<N>(current) : [];
       const claims = rewrite(before);

@@ -48,7 +48,9 @@ export async function probeGatewayTls(probe: GatewayProbe): Promise<void> {
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('secureConnect', () => end(judgeCertificate(socket, servername, authorityPem)));
     // With TLS 1.2 a server that asks for a certificate breaks the handshake off; it has shown its own by then.
-    socket.once('error', (error: NodeJS.ErrnoException) => end(shownCertificate(socket) !== undefined ? judgeCertificate(socket, servername, authorityPem) : explain(error)));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      end(shownCertificate(socket) !== undefined ? judgeCertificate(socket, servername, authorityPem) : explain(error)),
+    );
     socket.once('close', () => end('closed the connection without answering TLS'));
   });
   signal.throwIfAborted();
@@ -75,7 +77,9 @@ function judgeCertificate(socket: TLSSocket, peer: string, authorityPem: string 
   if (named !== peer) return `answers as ${named.slice(0, 100)}: it is another gateway, or still has an old certificate`;
   if (authorityPem === undefined) return undefined;
   // While an authority is replaced, the bundle holds the old one and the new one.
-  const authorities = (authorityPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem));
+  const authorities = (authorityPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+    (pem) => new X509Certificate(pem),
+  );
   const signed = authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
   return signed ? undefined : 'shows a certificate that the authority of this fabric has not signed';
 }
@@ -94,5 +98,7 @@ const REASONS: Readonly<Record<string, string>> = {
 function explain(error: NodeJS.ErrnoException): string {
   const code = error.code ?? '';
   if (REASONS[code] !== undefined) return REASONS[code];
-  return code.startsWith('ERR_SSL_') ? `does not speak TLS as a gateway does (${code})` : `cannot be reached (${code === '' ? error.name : code})`;
+  return code.startsWith('ERR_SSL_')
+    ? `does not speak TLS as a gateway does (${code})`
+    : `cannot be reached (${code === '' ? error.name : code})`;
 }

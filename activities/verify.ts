@@ -47,7 +47,12 @@ export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verif
 /** All that can be known without a pod. @throws unready, unreachable */
 async function requireHealthy(cluster: Cluster, { peer, service, sources }: Input): Promise<void> {
   const ref = sharedRef(IMPORT, service.name, service.namespace);
-  await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`);
+  await awaitConditions(
+    cluster,
+    ref,
+    [CONDITION.importTargetPortValid, CONDITION.importServiceValid],
+    `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`,
+  );
   const troubles = await sourceTroubles(cluster, peer.namespace, sources);
   if (troubles.length === 0) return;
   throw new FabricError({
@@ -67,13 +72,21 @@ const LAYERS: Readonly<Record<ProbeReason, string>> = {
   silent: 'the connection stands, but the service sends nothing',
 };
 
-async function probeFailure(cluster: Cluster, input: Input, address: string, { attempt, reason }: ProbeResult & { readonly ok: false }): Promise<FabricError> {
+async function probeFailure(
+  cluster: Cluster,
+  input: Input,
+  address: string,
+  { attempt, reason }: ProbeResult & { readonly ok: false },
+): Promise<FabricError> {
   const { peer, service } = input;
   const findings = await diagnose(cluster, input);
   return new FabricError({
     code: 'unreachable',
     message: `${address} failed on peer ${peer.name} at connection ${attempt}: ${LAYERS[reason]}${findings.length === 0 ? '' : ` (${findings.join('; ')})`}.`,
-    hint: reason === 'silent' ? `Check that the pods of ${service.name} on ${input.sources.join(', ')} answer on port ${service.port}.` : 'See `skyfabric status` for exports, imports and links.',
+    hint:
+      reason === 'silent'
+        ? `Check that the pods of ${service.name} on ${input.sources.join(', ')} answer on port ${service.port}.`
+        : 'See `skyfabric status` for exports, imports and links.',
     peer: peer.name,
     object: `Import ${service.namespace}/${service.name}`,
   });
@@ -88,7 +101,9 @@ async function diagnose(cluster: Cluster, { claimant, peer, service, sources, ac
     sourceTroubles(cluster, peer.namespace, sources),
   ]);
   if (found === undefined) return ['there is no Import'];
-  const invalid = (found.status?.conditions ?? []).filter(({ status }) => status !== 'True').map(({ type, message, reason }) => `${type} is not True: ${message ?? reason ?? ''}`);
+  const invalid = (found.status?.conditions ?? [])
+    .filter(({ status }) => status !== 'True')
+    .map(({ type, message, reason }) => `${type} is not True: ${message ?? reason ?? ''}`);
   return [...invalid, ...(admitted === undefined ? [`${describeRef(policy)} is missing`] : []), ...troubles];
 }
 

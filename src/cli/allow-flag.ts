@@ -13,8 +13,10 @@ export function readAllow(selectors: readonly string[], problems: Problems): Rec
   const clients: Record<string, unknown> = {};
   for (const selector of selectors) {
     const [, key, value] = /^([A-Za-z0-9][^=]*)=(.*)$/s.exec(selector) ?? [];
-    if (key === undefined || value === undefined) problems.add(`--allow ${JSON.stringify(selector)}: must be namespace=NAME, service-account=NAME, a label KEY=VALUE, or all`);
-    else if (key === 'namespace' || key === 'service-account') setOnce(clients, key === 'namespace' ? 'namespace' : 'serviceAccount', value, key, problems);
+    if (key === undefined || value === undefined)
+      problems.add(`--allow ${JSON.stringify(selector)}: must be namespace=NAME, service-account=NAME, a label KEY=VALUE, or all`);
+    else if (key === 'namespace' || key === 'service-account')
+      setOnce(clients, key === 'namespace' ? 'namespace' : 'serviceAccount', value, key, problems);
     else setOnce((clients['labels'] ??= {}) as Record<string, unknown>, key, value, key, problems);
   }
   return Object.keys(clients).length > 0 ? { clients } : {};

@@ -17,14 +17,43 @@ const GATEWAYS = 'Gateways and certificates:';
 
 const FLAGS: readonly RequestFlag[] = [
   ...GATEWAY_FLAGS,
-  { flags: '--on-failure <policy>', description: 'undo the whole run, or only the peers that failed (default: rollback)', paths: ['onFailure'], choices: ['rollback', 'keep-healthy'] },
-  { flags: '--authority-key-bits <bits>', description: "size of the fabric authority's key (default: 4096)", paths: ['certificates.authorityKeyBits'], read: 'number' },
-  { flags: '--authority-days <days>', description: 'lifetime of the fabric authority (default: 3650)', paths: ['certificates.authorityDays'], read: 'number' },
+  {
+    flags: '--on-failure <policy>',
+    description: 'undo the whole run, or only the peers that failed (default: rollback)',
+    paths: ['onFailure'],
+    choices: ['rollback', 'keep-healthy'],
+  },
+  {
+    flags: '--authority-key-bits <bits>',
+    description: "size of the fabric authority's key (default: 4096)",
+    paths: ['certificates.authorityKeyBits'],
+    read: 'number',
+  },
+  {
+    flags: '--authority-days <days>',
+    description: 'lifetime of the fabric authority (default: 3650)',
+    paths: ['certificates.authorityDays'],
+    read: 'number',
+  },
   { flags: '--key-bits <bits>', description: 'size of all other keys (default: 2048)', paths: ['certificates.keyBits'], read: 'number' },
-  { flags: '--certificate-days <days>', description: 'lifetime of all other certificates (default: 3650)', paths: ['certificates.days'], read: 'number' },
-  { flags: '--renew-before-days <days>', description: 'renew certificates this near their end (default: 30)', paths: ['certificates.renewBeforeDays'], read: 'number' },
+  {
+    flags: '--certificate-days <days>',
+    description: 'lifetime of all other certificates (default: 3650)',
+    paths: ['certificates.days'],
+    read: 'number',
+  },
+  {
+    flags: '--renew-before-days <days>',
+    description: 'renew certificates this near their end (default: 30)',
+    paths: ['certificates.renewBeforeDays'],
+    read: 'number',
+  },
   { flags: '--binary-tag <tag>', description: 'release of the clusterlink program (default: v0.4.1)', paths: ['binary.tag'] },
-  { flags: '--binary-source <url|path>', description: "mirror of ClusterLink's releases, or a file on the worker", paths: ['binary.source'] },
+  {
+    flags: '--binary-source <url|path>',
+    description: "mirror of ClusterLink's releases, or a file on the worker",
+    paths: ['binary.source'],
+  },
   { flags: '--binary-sha256 <digest>', description: 'SHA-256 that the release must have', paths: ['binary.sha256'] },
 ];
 
@@ -36,7 +65,12 @@ export function bootstrapCommand(context: CliContext): Command {
     description: 'make clusters the peers of a fabric, and link them; all or nothing',
     addFlags: (command) =>
       addPeerFlags(command)
-        .addOption(new Option('--links <topology>', 'links among these peers: full-mesh, hub-and-spoke:HUB, none, or pairs such as west-east,west-south (default: full-mesh)'))
+        .addOption(
+          new Option(
+            '--links <topology>',
+            'links among these peers: full-mesh, hub-and-spoke:HUB, none, or pairs such as west-east,west-south (default: full-mesh)',
+          ),
+        )
         .optionsGroup(GATEWAYS)
         .option('--install-binary', 'install the clusterlink program on the worker, for looking by hand'),
     flagsHeading: GATEWAYS,
@@ -74,7 +108,12 @@ function linksFrom(values: FlagValues, peers: readonly string[], problems: Probl
 
 function render(result: BootstrapResult, paint: Paint): string {
   const { fabric, peers, links, failed, residue, authority, changed } = result;
-  const rows = peers.map(({ peer, endpoint, certificate, changed: own }) => [peer, `${endpoint.host}:${endpoint.port}`, certificate.notAfter.slice(0, 10), own ? 'yes' : 'no']);
+  const rows = peers.map(({ peer, endpoint, certificate, changed: own }) => [
+    peer,
+    `${endpoint.host}:${endpoint.port}`,
+    certificate.notAfter.slice(0, 10),
+    own ? 'yes' : 'no',
+  ]);
   return [
     `${paint('green', `Fabric ${fabric} stands`)}: ${changed ? 'it was changed' : 'nothing had to be changed'}.`,
     ...columns(rows, ['PEER', 'GATEWAY', 'CERTIFICATE UNTIL', 'CHANGED']),

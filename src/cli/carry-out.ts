@@ -37,7 +37,9 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
       context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.')}\n`);
       return;
     }
-    context.stderr.write(`${attached ? 'Attached to the running' : 'Started'} ${oneLine(workflowId)}${seenAt(session, context, workflowId, runId)}\n`);
+    context.stderr.write(
+      `${attached ? 'Attached to the running' : 'Started'} ${oneLine(workflowId)}${seenAt(session, context, workflowId, runId)}\n`,
+    );
     let interrupted = false;
     const end = await followRun<Runs[K]['result']>(session.client, run.handle, {
       view: progressView(context, plan.title),
@@ -59,7 +61,12 @@ export async function watchRun(context: CliContext, session: TemporalSession, fl
   const handle = session.client.workflow.getHandle(workflowId);
   const { runId, type } = await handle.describe();
   const pinned = session.client.workflow.getHandle(workflowId, runId);
-  const end = await followRun<unknown>(session.client, pinned, { view: progressView(context, workflowId), interrupt: 'detach', timeoutMs: flags.timeoutMs, onSignal: context.onSignal });
+  const end = await followRun<unknown>(session.client, pinned, {
+    view: progressView(context, workflowId),
+    interrupt: 'detach',
+    timeoutMs: flags.timeoutMs,
+    onSignal: context.onSignal,
+  });
   reportEnd(context, flags, { render: () => `${type} is done.` }, { workflowId, runId }, end);
   context.exitCode = exitCodeOf(end, false);
 }
@@ -73,12 +80,16 @@ function reportEnd<R>(
 ): void {
   const { stdout, stderr, env } = context;
   if (flags.format !== 'table' || end.outcome === 'done') {
-    printResult(stdout, flags.format, { ...ids, ...end }, () => (end.outcome === 'done' ? plan.render(end.result, paintFor(stdout, env)) : ''));
+    printResult(stdout, flags.format, { ...ids, ...end }, () =>
+      end.outcome === 'done' ? plan.render(end.result, paintFor(stdout, env)) : '',
+    );
   }
   if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.')}\n`);
   else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.')}\n`);
   else if (isBad(end)) {
-    stderr.write(`${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`);
+    stderr.write(
+      `${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`,
+    );
   }
 }
 

@@ -35,5 +35,7 @@ function render({ ok, peers }: CheckResult, paint: Paint): string {
       ...(hint === undefined || fine ? [] : [`      Hint: ${oneLine(hint)}`]),
     ]),
   ]);
-  return [...lines, ok ? paint('green', 'These clusters can become peers.') : paint('red', 'Mend what is marked, and check again.')].join('\n');
+  return [...lines, ok ? paint('green', 'These clusters can become peers.') : paint('red', 'Mend what is marked, and check again.')].join(
+    '\n',
+  );
 }

@@ -29,8 +29,16 @@ export function addTemporalFlags(command: Command): Command {
 export const RUN_FLAGS: readonly RequestFlag[] = [
   { flags: '--fabric <name>', description: 'the fabric (default: default)', paths: ['fabric'] },
   { flags: '--reason <text>', description: "why, for the record and Temporal's UI", paths: ['reason'] },
-  { flags: '--step-timeout <duration>', description: 'longest that one step may take, retries included (default: 10m)', paths: ['deadlines.step'] },
-  { flags: '--undo-timeout <duration>', description: 'longest that one undo may take, retries included (default: 15m)', paths: ['deadlines.undo'] },
+  {
+    flags: '--step-timeout <duration>',
+    description: 'longest that one step may take, retries included (default: 10m)',
+    paths: ['deadlines.step'],
+  },
+  {
+    flags: '--undo-timeout <duration>',
+    description: 'longest that one undo may take, retries included (default: 15m)',
+    paths: ['deadlines.undo'],
+  },
 ];
 
 /** How a run is waited for. */
@@ -56,14 +64,22 @@ export interface WaitFlags extends CommonFlags {
 
 /** Reads the flags that addCommonFlags adds. */
 export function readCommonFlags(values: FlagValues, context: CliContext, problems: Problems): CommonFlags {
-  return { format: readChoice(values['output'], FORMATS, '--output', problems), target: targetOf(values, context), taskQueue: taskQueueOf(context) };
+  return {
+    format: readChoice(values['output'], FORMATS, '--output', problems),
+    target: targetOf(values, context),
+    taskQueue: taskQueueOf(context),
+  };
 }
 
 /** Reads the flags that addCommonFlags and addWaitFlags add. */
 export function readWaitFlags(values: FlagValues, context: CliContext, problems: Problems): WaitFlags {
   const { timeout, detach } = values;
   if (detach === true && timeout !== undefined) problems.add('--timeout: means nothing with --detach');
-  return { ...readCommonFlags(values, context, problems), detach: detach === true, timeoutMs: readDuration(timeout, '--timeout', problems) };
+  return {
+    ...readCommonFlags(values, context, problems),
+    detach: detach === true,
+    timeoutMs: readDuration(timeout, '--timeout', problems),
+  };
 }
 
 /** The fabric that a reading command asks about. */

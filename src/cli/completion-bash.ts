@@ -25,7 +25,10 @@ complete -F _${name} ${name}
 function valueCases({ name, options }: CompletionCommand): string[] {
   return options.flatMap(({ names, value }) => {
     if (value === 'none') return [];
-    const given = value === 'any' ? '' : `COMPREPLY=($(compgen ${value === 'file' ? '-f' : value === 'directory' ? '-d' : `-W "${value.join(' ')}"`} -- "$current")); `;
+    const given =
+      value === 'any'
+        ? ''
+        : `COMPREPLY=($(compgen ${value === 'file' ? '-f' : value === 'directory' ? '-d' : `-W "${value.join(' ')}"`} -- "$current")); `;
     return [`    ${names.map((option) => `"${name} ${option}"`).join('|')}) ${given}return ;;`];
   });
 }

@@ -32,7 +32,9 @@ export function completionTree(program: Command): CompletionTree {
       options: help.visibleOptions(command).map(({ short, long, description, argChoices, flags }) => ({
         names: [short, long].filter((name) => name !== undefined),
         description,
-        value: argChoices ?? (/<file>|<url\|path>/.test(flags) ? 'file' : flags.includes('<directory>') ? 'directory' : flags.includes('<') ? 'any' : 'none'),
+        value:
+          argChoices ??
+          (/<file>|<url\|path>/.test(flags) ? 'file' : flags.includes('<directory>') ? 'directory' : flags.includes('<') ? 'any' : 'none'),
       })),
     })),
   };

@@ -26,7 +26,9 @@ if [ "$funcstack[1]" = "_${name}" ]; then _${name} "$@"; else compdef _${name} $
 }
 
 function commandCase({ name, options }: CompletionCommand): string {
-  const specs = options.flatMap((option) => option.names.map((long) => `        ${quoted(`${long}[${described(option.description)}]${valueSpec(option)}`)}`));
+  const specs = options.flatMap((option) =>
+    option.names.map((long) => `        ${quoted(`${long}[${described(option.description)}]${valueSpec(option)}`)}`),
+  );
   return [`    ${name})`, '      _arguments \\', ...specs.map((spec) => `${spec} \\`), "        '*: :_files'", '      ;;'].join('\n');
 }
 

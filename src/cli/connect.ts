@@ -14,13 +14,19 @@ const FLAGS: readonly RequestFlag[] = [
   { flags: '-p, --port <port>', description: "the service's port", paths: ['service.port'], read: 'number' },
   { flags: '--from <peers>', description: 'peers that run replicas; commas or repeated', paths: ['from'], read: 'list' },
   { flags: '--to <peers>', description: 'peers from which it is called; commas or repeated', paths: ['to'], read: 'list' },
-  { flags: '--load-balancing <scheme>', description: 'how calls are spread over the sources (default: round-robin)', paths: ['loadBalancing'], choices: ['round-robin', 'random', 'static'] },
+  {
+    flags: '--load-balancing <scheme>',
+    description: 'how calls are spread over the sources (default: round-robin)',
+    paths: ['loadBalancing'],
+    choices: ['round-robin', 'random', 'static'],
+  },
   { flags: '--merge', description: 'join a Service of that name that the calling peers have already', paths: ['merge'], read: 'on' },
   { flags: '--privileged', description: 'write cluster-wide policies, which are decided first', paths: ['access.privileged'], read: 'on' },
   { flags: '--adopt', description: 'take over Exports, Imports and policies that somebody else made', paths: ['adopt'], read: 'on' },
 ];
 
-const SELECTORS = 'which workloads may call: namespace=NAME, service-account=NAME, a label KEY=VALUE (all must match), or all; repeatable (default: any in the calling peers)';
+const SELECTORS =
+  'which workloads may call: namespace=NAME, service-account=NAME, a label KEY=VALUE (all must match), or all; repeatable (default: any in the calling peers)';
 
 /** The command. */
 export function connectCommand(context: CliContext): Command {
@@ -35,9 +41,17 @@ export function connectCommand(context: CliContext): Command {
       command
         .optionsGroup('Access and proof:')
         .addOption(repeatableOption('--allow <selector>', SELECTORS))
-        .addOption(choiceOption('--verify <how>', "prove it by a short Job, or trust ClusterLink's status (default: probe)", ['probe', 'status']))
+        .addOption(
+          choiceOption('--verify <how>', "prove it by a short Job, or trust ClusterLink's status (default: probe)", ['probe', 'status']),
+        )
         .option('--probe-image <image>', 'image of that Job (default: busybox:1.36)'),
-    labels: { 'service.name': 'SERVICE', 'access.clients': '--allow', 'access.mode': '--allow', verify: '--verify', 'verify.image': '--probe-image' },
+    labels: {
+      'service.name': 'SERVICE',
+      'access.clients': '--allow',
+      'access.mode': '--allow',
+      verify: '--verify',
+      'verify.image': '--probe-image',
+    },
     complete,
     examples: `Examples:
   Replicas on west and south, called from east:
@@ -57,13 +71,26 @@ function complete({ values, operands, problems }: GivenFlags): Record<string, un
   if (mode === 'status' && probeImage !== undefined) problems.add('--probe-image: means nothing with --verify status');
   return {
     service: { name },
-    ...(allow === undefined ? {} : { access: readAllow((allow as string[]).flatMap((text) => text.split(',')), problems) }),
-    ...(mode === undefined && probeImage === undefined ? {} : { verify: mode === 'status' ? { mode } : { mode: 'probe', ...(probeImage === undefined ? {} : { image: probeImage }) } }),
+    ...(allow === undefined
+      ? {}
+      : {
+          access: readAllow(
+            (allow as string[]).flatMap((text) => text.split(',')),
+            problems,
+          ),
+        }),
+    ...(mode === undefined && probeImage === undefined
+      ? {}
+      : { verify: mode === 'status' ? { mode } : { mode: 'probe', ...(probeImage === undefined ? {} : { image: probeImage }) } }),
   };
 }
 
 function render({ service, from, to, imports, changed }: ConnectResult, paint: Paint): string {
-  const rows = imports.map(({ peer, address, verified, attempts, bytes }) => [peer, address, verified === 'probe' ? `${bytes} bytes over ${attempts} connections` : "ClusterLink's status"]);
+  const rows = imports.map(({ peer, address, verified, attempts, bytes }) => [
+    peer,
+    address,
+    verified === 'probe' ? `${bytes} bytes over ${attempts} connections` : "ClusterLink's status",
+  ]);
   return [
     `${paint('green', 'Connected')}: ${service.namespace}/${service.name}:${service.port} on ${from.join(', ')}, called from ${to.join(', ')}${changed ? '' : '; nothing had to be changed'}.`,
     ...columns(rows, ['PEER', 'CALL IT AT', 'SHOWN BY']),

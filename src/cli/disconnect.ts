@@ -30,5 +30,7 @@ export function disconnectCommand(context: CliContext): Command {
 
 function render({ service, changed, ended, narrowed }: DisconnectResult): string {
   const name = `${service.namespace}/${service.name}`;
-  return changed ? `Disconnected: ${name}; ${ended.length} ended, ${narrowed.length} with fewer peers.` : `Nothing to disconnect: ${name} is not connected so.`;
+  return changed
+    ? `Disconnected: ${name}; ${ended.length} ended, ${narrowed.length} with fewer peers.`
+    : `Nothing to disconnect: ${name} is not connected so.`;
 }

@@ -17,10 +17,7 @@ export interface BadEnd {
 }
 
 /** How a run ended, or why it is no longer followed. */
-export type RunEnd<R> =
-  | { readonly outcome: 'done'; readonly result: R }
-  | BadEnd
-  | { readonly outcome: 'timed-out' | 'detached' };
+export type RunEnd<R> = { readonly outcome: 'done'; readonly result: R } | BadEnd | { readonly outcome: 'timed-out' | 'detached' };
 
 export interface FollowOptions {
   readonly view: ProgressView;
@@ -88,7 +85,9 @@ function interruptor(handle: WorkflowHandle, { view, interrupt }: FollowOptions,
       return;
     }
     view.note('Cancelling: what was done is being undone. Ctrl-C again leaves it to itself.');
-    handle.cancel().catch((error: unknown) => view.note(`The run could not be cancelled: ${error instanceof Error ? error.message : String(error)}`));
+    handle
+      .cancel()
+      .catch((error: unknown) => view.note(`The run could not be cancelled: ${error instanceof Error ? error.message : String(error)}`));
   };
 }
 
@@ -113,10 +112,15 @@ function endOf(error: unknown): BadEnd {
   if (cause instanceof TerminatedFailure) {
     return {
       outcome: 'terminated',
-      problem: { code: 'residue', message: `the run was terminated: ${cause.message}`, hint: 'Nothing was undone: run the same command again, or tear down what it left.' },
+      problem: {
+        code: 'residue',
+        message: `the run was terminated: ${cause.message}`,
+        hint: 'Nothing was undone: run the same command again, or tear down what it left.',
+      },
     };
   }
   const [failure] = cause instanceof ApplicationFailure ? ((cause.details ?? []) as Partial<RunFailure>[]) : [];
-  if (failure?.problem !== undefined) return { outcome: 'failed', problem: failure.problem, ...(failure.rollback === undefined ? {} : { rollback: failure.rollback }) };
+  if (failure?.problem !== undefined)
+    return { outcome: 'failed', problem: failure.problem, ...(failure.rollback === undefined ? {} : { rollback: failure.rollback }) };
   return { outcome: 'failed', problem: { code: 'internal', message: cause?.message ?? error.message } };
 }

@@ -12,8 +12,13 @@ const GRAPH_FORMATS = ['text', 'dot', 'mermaid'] as const;
 
 /** The command. */
 export function graphCommand(context: CliContext): Command {
-  const command = new Command('graph').description("draw a fabric's links and connections").option('--fabric <name>', 'the fabric (default: default)');
-  addCommonFlags(command, GRAPH_FORMATS).addHelpText('after', '\nExamples:\n    $ skyfabric graph\n    $ skyfabric graph -o dot | dot -Tsvg > fabric.svg\n    $ skyfabric graph -o mermaid');
+  const command = new Command('graph')
+    .description("draw a fabric's links and connections")
+    .option('--fabric <name>', 'the fabric (default: default)');
+  addCommonFlags(command, GRAPH_FORMATS).addHelpText(
+    'after',
+    '\nExamples:\n    $ skyfabric graph\n    $ skyfabric graph -o dot | dot -Tsvg > fabric.svg\n    $ skyfabric graph -o mermaid',
+  );
   return command.action(async () => {
     const values = command.opts();
     const problems = new Problems();
@@ -49,7 +54,9 @@ function dot({ fabric, peers, links, connections }: Register): string[] {
     `digraph ${quoted(fabric)} {`,
     ...peers.map(({ name }) => `  ${quoted(name)};`),
     ...links.map(({ a, b }) => `  ${quoted(a)} -> ${quoted(b)} [dir=none, style=bold];`),
-    ...calls(connections).map(([importer, source, service]) => `  ${quoted(importer)} -> ${quoted(source)} [label=${quoted(service)}, style=dashed];`),
+    ...calls(connections).map(
+      ([importer, source, service]) => `  ${quoted(importer)} -> ${quoted(source)} [label=${quoted(service)}, style=dashed];`,
+    ),
     '}',
   ];
 }
@@ -61,13 +68,17 @@ function mermaid({ peers, links, connections }: Register): string[] {
     'graph LR',
     ...peers.map(({ name }) => `  ${ids.get(name) ?? ''}[${quoted(name)}]`),
     ...links.map(({ a, b }) => `  ${ids.get(a) ?? ''} === ${ids.get(b) ?? ''}`),
-    ...calls(connections).map(([importer, source, service]) => `  ${ids.get(importer) ?? ''} -. ${quoted(service)} .-> ${ids.get(source) ?? ''}`),
+    ...calls(connections).map(
+      ([importer, source, service]) => `  ${ids.get(importer) ?? ''} -. ${quoted(service)} .-> ${ids.get(source) ?? ''}`,
+    ),
   ];
 }
 
 function calls(connections: Register['connections']): (readonly [importer: string, source: string, service: string])[] {
   return connections.flatMap((connection) =>
-    Object.entries(connection.imports).flatMap(([importer, sources]) => sources.map((source) => [importer, source, serviceName(connection)] as const)),
+    Object.entries(connection.imports).flatMap(([importer, sources]) =>
+      sources.map((source) => [importer, source, serviceName(connection)] as const),
+    ),
   );
 }
 

@@ -16,7 +16,10 @@ export function historyCommand(context: CliContext): Command {
     .description("list a fabric's runs, newest first, as long as Temporal keeps them")
     .option('--fabric <name>', 'the fabric (default: default)')
     .option('--limit <count>', `at most so many (default: ${DEFAULT_LIMIT})`);
-  addCommonFlags(command).addHelpText('after', '\nExamples:\n    $ skyfabric history --limit 5\n    $ skyfabric history --fabric prod -o json');
+  addCommonFlags(command).addHelpText(
+    'after',
+    '\nExamples:\n    $ skyfabric history --limit 5\n    $ skyfabric history --fabric prod -o json',
+  );
   return command.action(async () => {
     const values = command.opts();
     const problems = new Problems();

@@ -26,7 +26,12 @@ export function openKeyStore(url: string, clusters: ClusterPool, cwd: string): A
       hint: 'Name it, as in "kubernetes:kind-west/skyfabric".',
     });
   }
-  return new AuthorityStore(new SecretBackend(secretsOf(() => clusters.cluster({ context })), location.namespace));
+  return new AuthorityStore(
+    new SecretBackend(
+      secretsOf(() => clusters.cluster({ context })),
+      location.namespace,
+    ),
+  );
 }
 
 interface Secret extends KubeObject {
@@ -64,5 +69,11 @@ function refOf(namespace: string, name: string): { apiVersion: string; kind: str
 
 function secretOf(namespace: string, name: string, content: SecretContent, resourceVersion?: string): Secret & { type: string } {
   const { data, labels } = content;
-  return { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata: { namespace, name, labels, ...(resourceVersion === undefined ? {} : { resourceVersion }) }, data };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'Opaque',
+    metadata: { namespace, name, labels, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    data,
+  };
 }

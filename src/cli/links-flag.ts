@@ -22,7 +22,9 @@ function readPair(part: string, peers: readonly string[]): readonly [string, str
     .map(({ index }) => [part.slice(0, index), part.slice(index + 1)] as const)
     .filter(([one, other]) => peers.includes(one) && peers.includes(other));
   const [pair, second] = pairs;
-  if (pair === undefined) return `${JSON.stringify(part)} names no two peers of this request; use full-mesh, hub-and-spoke:PEER, none, or pairs such as west-east`;
-  if (second !== undefined) return `${JSON.stringify(part)} may be ${pairs.map((names) => names.join(' and ')).join(', or ')}: write it as ${pair.join(':')}`;
+  if (pair === undefined)
+    return `${JSON.stringify(part)} names no two peers of this request; use full-mesh, hub-and-spoke:PEER, none, or pairs such as west-east`;
+  if (second !== undefined)
+    return `${JSON.stringify(part)} may be ${pairs.map((names) => names.join(' and ')).join(', or ')}: write it as ${pair.join(':')}`;
   return pair;
 }

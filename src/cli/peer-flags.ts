@@ -12,7 +12,13 @@ export function addPeerFlags(command: Command): Command {
     .addOption(repeatableOption('--peer <name=context>', 'a peer and the kubeconfig context of its cluster; repeat for each'))
     .option('--kubeconfig <file>', "kubeconfig that has the contexts, on the worker's machine (default: the worker's own)")
     .option('--namespace <name>', 'namespace of the gateways (default: clusterlink-system)')
-    .addOption(choiceOption('--ingress <type>', 'how gateways are reached; a port may follow, as in NodePort:30443; none wants --gateway (default: LoadBalancer)', ['LoadBalancer', 'NodePort', 'none']))
+    .addOption(
+      choiceOption(
+        '--ingress <type>',
+        'how gateways are reached; a port may follow, as in NodePort:30443; none wants --gateway (default: LoadBalancer)',
+        ['LoadBalancer', 'NodePort', 'none'],
+      ),
+    )
     .addOption(repeatableOption('--ingress-annotation <key=value>', "annotation of the gateway's Service; repeatable"))
     .addOption(repeatableOption('--gateway <name=host:port>', "where a peer's gateway is reached (ingress none); repeatable"))
     .addOption(repeatableOption('--task-queue <name=queue>', "task queue of a worker inside a peer's network; repeatable"));
@@ -30,8 +36,12 @@ export function peersOf(values: FlagValues, base: Readonly<Record<string, unknow
   const gateways = new Map(pairsOf(values, 'gateway', 'NAME=HOST:PORT, as in west=198.51.100.7:443', problems));
   const taskQueues = new Map(pairsOf(values, 'task-queue', 'NAME=QUEUE', problems));
   const names = peers.flatMap((peer: unknown) => (isRecord(peer) ? [peer['name']] : []));
-  for (const [flag, map] of [['gateway', gateways], ['task-queue', taskQueues]] as const) {
-    for (const name of map.keys()) if (!names.includes(name)) problems.add(`--${flag} ${name}=…: no peer of this request is named ${JSON.stringify(name)}`);
+  for (const [flag, map] of [
+    ['gateway', gateways],
+    ['task-queue', taskQueues],
+  ] as const) {
+    for (const name of map.keys())
+      if (!names.includes(name)) problems.add(`--${flag} ${name}=…: no peer of this request is named ${JSON.stringify(name)}`);
   }
   const ingress = ingressOf(values, problems);
   return peers.map((peer: unknown) => {
@@ -39,7 +49,8 @@ export function peersOf(values: FlagValues, base: Readonly<Record<string, unknow
     const name = String(peer['name']);
     const taskQueue = taskQueues.get(name);
     const gateway = gateways.get(name);
-    if (gateway === undefined && ingress === 'none') problems.add(`--ingress none: say where ${name}'s gateway is reached, with --gateway ${name}=HOST:PORT`);
+    if (gateway === undefined && ingress === 'none')
+      problems.add(`--ingress none: say where ${name}'s gateway is reached, with --gateway ${name}=HOST:PORT`);
     const reached = gateway !== undefined ? endpointOf(name, gateway, problems) : ingress === 'none' ? undefined : ingress;
     return {
       ...peer,
@@ -54,7 +65,9 @@ export function peersOf(values: FlagValues, base: Readonly<Record<string, unknow
 /** Task queues that a request's peers have of their own. */
 export function taskQueuesOf(request: { readonly peers?: unknown }): string[] {
   const peers = Array.isArray(request.peers) ? request.peers : [];
-  return [...new Set(peers.flatMap((peer: unknown) => (isRecord(peer) && typeof peer['taskQueue'] === 'string' ? [peer['taskQueue']] : [])))];
+  return [
+    ...new Set(peers.flatMap((peer: unknown) => (isRecord(peer) && typeof peer['taskQueue'] === 'string' ? [peer['taskQueue']] : []))),
+  ];
 }
 
 /** Splits repeated `key=value`s of a flag at the first `=`. */

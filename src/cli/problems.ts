@@ -49,5 +49,10 @@ export class Problems {
 }
 
 function valueAt(request: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined), path === '' ? { '': request } : request);
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined),
+      path === '' ? { '': request } : request,
+    );
 }

@@ -43,7 +43,11 @@ export function noFabric({ address, namespace }: TemporalSession, fabric: string
 }
 
 /** The fabric's runs, newest first. @param fabric a valid name */
-export async function listRuns({ client }: TemporalSession, fabric: string, options: { readonly limit: number; readonly onlyRunning?: boolean }): Promise<RunSummary[]> {
+export async function listRuns(
+  { client }: TemporalSession,
+  fabric: string,
+  options: { readonly limit: number; readonly onlyRunning?: boolean },
+): Promise<RunSummary[]> {
   const running = options.onlyRunning === true ? ' AND ExecutionStatus = "Running"' : '';
   const query = `${FABRIC_ATTRIBUTE.name} = "${fabric}" AND WorkflowType != "GuardFabric"${running}`;
   const runs: RunSummary[] = [];
@@ -62,7 +66,10 @@ export async function listRuns({ client }: TemporalSession, fabric: string, opti
 }
 
 /** One run's steps. @throws not_found; `unavailable` when no worker can answer for it */
-export async function runStatus(session: TemporalSession, workflowId: string): Promise<RunStatus & { readonly workflowId: string; readonly runId: string }> {
+export async function runStatus(
+  session: TemporalSession,
+  workflowId: string,
+): Promise<RunStatus & { readonly workflowId: string; readonly runId: string }> {
   const handle = session.client.workflow.getHandle(workflowId);
   const { taskQueue, runId } = await handle.describe();
   await requireWorkers(session, taskQueue);

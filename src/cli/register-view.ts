@@ -14,11 +14,19 @@ export function registerView(register: Register, running: readonly RunSummary[],
     [
       `${paint('bold', `Fabric ${oneLine(fabric)}`)}: ${count(peers.length, 'peer')}, ${count(links.length, 'link')}, ${count(connections.length, 'connection')}`,
       ...columns(
-        peers.map(({ name, context, endpoint, namespace }) => [name, context, `${endpoint.host}:${endpoint.port}`, namespace, remotes.get(name)?.join(', ') ?? 'none']),
+        peers.map(({ name, context, endpoint, namespace }) => [
+          name,
+          context,
+          `${endpoint.host}:${endpoint.port}`,
+          namespace,
+          remotes.get(name)?.join(', ') ?? 'none',
+        ]),
         ['PEER', 'CONTEXT', 'GATEWAY', 'NAMESPACE', 'LINKED TO'],
       ),
     ],
-    connections.length === 0 ? [] : columns(connections.flatMap(connectionRows), ['SERVICE', 'CALLED FROM', 'ANSWERED BY', 'BALANCING', 'SHOWN BY']),
+    connections.length === 0
+      ? []
+      : columns(connections.flatMap(connectionRows), ['SERVICE', 'CALLED FROM', 'ANSWERED BY', 'BALANCING', 'SHOWN BY']),
     running.length === 0 ? [] : runRows(running),
   ];
   return sections
@@ -30,7 +38,13 @@ export function registerView(register: Register, running: readonly RunSummary[],
 /** Runs as a table. */
 export function runRows(runs: readonly RunSummary[]): string[] {
   return columns(
-    runs.map(({ workflowId, kind, outcome, startedAt, durationMs }) => [`${startedAt.slice(0, 19).replace('T', ' ')}Z`, outcome, span(durationMs), kind, workflowId]),
+    runs.map(({ workflowId, kind, outcome, startedAt, durationMs }) => [
+      `${startedAt.slice(0, 19).replace('T', ' ')}Z`,
+      outcome,
+      span(durationMs),
+      kind,
+      workflowId,
+    ]),
     ['STARTED', 'OUTCOME', 'TOOK', 'RUN', 'WORKFLOW ID'],
   );
 }
@@ -42,7 +56,13 @@ export function serviceName({ service: { namespace, name, port } }: RegisteredCo
 
 function connectionRows(connection: RegisteredConnection): string[][] {
   const { imports, loadBalancing, verify } = connection;
-  return Object.entries(imports).map(([importer, sources]) => [serviceName(connection), importer, sources.join(', '), loadBalancing, verify.mode]);
+  return Object.entries(imports).map(([importer, sources]) => [
+    serviceName(connection),
+    importer,
+    sources.join(', '),
+    loadBalancing,
+    verify.mode,
+  ]);
 }
 
 function count(number: number, noun: string): string {

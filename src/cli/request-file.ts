@@ -40,6 +40,8 @@ function withAbsolutePaths(request: Record<string, unknown>, directory: string):
   if (!Array.isArray(peers)) return request;
   return {
     ...request,
-    peers: peers.map((peer: unknown) => (isRecord(peer) && typeof peer['kubeconfig'] === 'string' ? { ...peer, kubeconfig: resolve(directory, peer['kubeconfig']) } : peer)),
+    peers: peers.map((peer: unknown) =>
+      isRecord(peer) && typeof peer['kubeconfig'] === 'string' ? { ...peer, kubeconfig: resolve(directory, peer['kubeconfig']) } : peer,
+    ),
   };
 }

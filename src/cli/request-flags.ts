@@ -19,7 +19,10 @@ export type FlagValues = Readonly<Record<string, unknown>>;
 
 /** Adds the flags to a command. */
 export function addRequestFlags(command: Command, flags: readonly RequestFlag[]): Command {
-  for (const flag of flags) command.addOption(flag.read === 'list' ? listOption(flag.flags, flag.description) : choiceOption(flag.flags, flag.description, flag.choices));
+  for (const flag of flags)
+    command.addOption(
+      flag.read === 'list' ? listOption(flag.flags, flag.description) : choiceOption(flag.flags, flag.description, flag.choices),
+    );
   return command;
 }
 
@@ -32,7 +35,10 @@ export function choiceOption(flags: string, description: string, choices?: reado
 
 /** An option that may be repeated, and whose values may be given with commas. */
 function listOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), ...value.split(',').map((part) => part.trim())]);
+  return new Option(flags, description).argParser((value: string, earlier: string[] | undefined) => [
+    ...(earlier ?? []),
+    ...value.split(',').map((part) => part.trim()),
+  ]);
 }
 
 /** An option that may be repeated. */
@@ -54,7 +60,8 @@ export function patchOf(flags: readonly RequestFlag[], values: FlagValues, probl
 export function flagLabel(flags: readonly RequestFlag[], extra: Readonly<Record<string, string>> = {}): (path: string) => string {
   const known = [...flags.flatMap((flag) => flag.paths.map((path) => [path, longName(flag.flags)] as const)), ...Object.entries(extra)];
   return (path) => {
-    const [place, name] = known.filter(([prefix]) => path === prefix || path.startsWith(`${prefix}.`)).sort(([a], [b]) => b.length - a.length)[0] ?? [];
+    const [place, name] =
+      known.filter(([prefix]) => path === prefix || path.startsWith(`${prefix}.`)).sort(([a], [b]) => b.length - a.length)[0] ?? [];
     if (place === undefined || name === undefined) return path === '' ? 'the request' : path;
     return path === place ? name : `${name} (${path})`;
   };

@@ -54,7 +54,12 @@ export function runCommand<K extends RunKind>(context: CliContext, definition: R
   return command.action(async () => carryOutCommand(context, definition, command.opts(), command.args));
 }
 
-async function carryOutCommand<K extends RunKind>(context: CliContext, definition: RunCommand<K>, values: FlagValues, operands: readonly string[]): Promise<void> {
+async function carryOutCommand<K extends RunKind>(
+  context: CliContext,
+  definition: RunCommand<K>,
+  values: FlagValues,
+  operands: readonly string[],
+): Promise<void> {
   const { kind, name, render, isFailure, confirm } = definition;
   const { cwd } = context;
   const problems = new Problems();
@@ -68,5 +73,9 @@ async function carryOutCommand<K extends RunKind>(context: CliContext, definitio
   const input = whole as unknown as Runs[K]['input'];
   const { summary } = prepareRun(kind, input);
   if (confirm !== undefined && !(await confirm(input, values))) return;
-  await loadRuns().carryOut(context, { kind, input, title: summary, peerQueues: taskQueuesOf(whole), render, ...(isFailure === undefined ? {} : { isFailure }) }, wait);
+  await loadRuns().carryOut(
+    context,
+    { kind, input, title: summary, peerQueues: taskQueuesOf(whole), render, ...(isFailure === undefined ? {} : { isFailure }) },
+    wait,
+  );
 }

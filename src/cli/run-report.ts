@@ -7,7 +7,9 @@ import { oneLine, plain } from './plain';
 export function failureText(outcome: string, problem: Problem, rollback: Rollback | undefined, paint: Paint): string {
   const peer = problem.peer ?? rollback?.failedPeer;
   const place = [rollback?.failedStep, peer === undefined ? undefined : `on ${peer}`].filter((part) => part !== undefined).join(' ');
-  const lines = [`${paint('red', outcome === 'cancelled' ? 'Cancelled' : 'Failed')}${place === '' ? '' : ` at ${oneLine(place)}`}: ${indented(problem.message)} [${problem.code}]`];
+  const lines = [
+    `${paint('red', outcome === 'cancelled' ? 'Cancelled' : 'Failed')}${place === '' ? '' : ` at ${oneLine(place)}`}: ${indented(problem.message)} [${problem.code}]`,
+  ];
   if (problem.object !== undefined) lines.push(`  Object: ${oneLine(problem.object)}`);
   if (problem.hint !== undefined) lines.push(`  Hint: ${oneLine(problem.hint)}`);
   if (rollback !== undefined) lines.push(...rollbackLines(rollback, paint));

@@ -55,12 +55,16 @@ async function showFabric(context: CliContext, session: TemporalSession, flags: 
   const { stdout, env } = context;
   const { fabricRegister, listRuns, noFabric } = loadQueries();
   const look = async (): Promise<{ readonly shown: object; readonly text: string }> => {
-    const [register, running] = await Promise.all([fabricRegister(session, fabric, flags.taskQueue), listRuns(session, fabric, { limit: MAX_RUNNING, onlyRunning: true })]);
+    const [register, running] = await Promise.all([
+      fabricRegister(session, fabric, flags.taskQueue),
+      listRuns(session, fabric, { limit: MAX_RUNNING, onlyRunning: true }),
+    ]);
     if (register === undefined && running.length === 0) noFabric(session, fabric);
     const known = register ?? emptyRegister(fabric);
     return { shown: { ...known, running }, text: registerView(known, running, paintFor(stdout, env)) };
   };
-  const print = ({ shown, text }: { readonly shown: object; readonly text: string }): void => printResult(stdout, flags.format, shown, () => text);
+  const print = ({ shown, text }: { readonly shown: object; readonly text: string }): void =>
+    printResult(stdout, flags.format, shown, () => text);
   if (!watch) {
     print(await look());
     return;
@@ -102,6 +106,10 @@ function runView(status: RunStatus, paint: Paint, columns: number): string {
   return [
     `${paint('bold', kind)}: ${phase}`,
     ...stepTree(status, { now: Date.now(), paint, columns }),
-    ...(problem !== undefined ? [failureText(phase, problem, rollback, paint)] : rollback === undefined ? [] : rollbackLines(rollback, paint)),
+    ...(problem !== undefined
+      ? [failureText(phase, problem, rollback, paint)]
+      : rollback === undefined
+        ? []
+        : rollbackLines(rollback, paint)),
   ].join('\n');
 }

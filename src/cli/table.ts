@@ -6,7 +6,12 @@ export function columns(rows: readonly (readonly string[])[], header?: readonly 
   const all = (header === undefined ? rows : [header, ...rows]).map((row) => row.map(oneLine));
   const widths: number[] = [];
   for (const row of all) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, width(cell))));
-  return all.map((row) => row.map((cell, index) => cell + ' '.repeat((widths[index] ?? 0) - width(cell))).join('  ').trimEnd());
+  return all.map((row) =>
+    row
+      .map((cell, index) => cell + ' '.repeat((widths[index] ?? 0) - width(cell)))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 /** Columns that a text takes, where each character takes one. */

@@ -22,7 +22,10 @@ export function teardownCommand(context: CliContext): Command {
     },
     async confirm({ fabric = 'default', peers }, { yes }) {
       if (yes === true || context.ask === undefined) return true;
-      const what = peers === undefined ? `the whole fabric ${fabric}, with all its peers and connections` : `${peers.join(', ')} from fabric ${fabric}`;
+      const what =
+        peers === undefined
+          ? `the whole fabric ${fabric}, with all its peers and connections`
+          : `${peers.join(', ')} from fabric ${fabric}`;
       const answer = await context.ask(`Tear down ${what}? [y/N] `);
       if (/^y(es)?$/i.test(answer.trim())) return true;
       context.stderr.write('Nothing was touched.\n');
@@ -40,5 +43,7 @@ export function teardownCommand(context: CliContext): Command {
 
 function render({ fabric, peers, ended, changed }: TeardownResult): string {
   if (!changed) return `Nothing to tear down in fabric ${fabric}.`;
-  return ended ? `Fabric ${fabric} has ended; ${peers.join(', ')} are as they were before it.` : `${peers.join(', ')} left fabric ${fabric}.`;
+  return ended
+    ? `Fabric ${fabric} has ended; ${peers.join(', ')} are as they were before it.`
+    : `${peers.join(', ')} left fabric ${fabric}.`;
 }

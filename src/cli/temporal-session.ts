@@ -36,7 +36,11 @@ export async function withTemporal<T>(target: TemporalTarget, use: (session: Tem
 }
 
 /** Makes sure that somebody works on the task queue, and on those of peers. @throws unavailable, with how to start a worker */
-export async function requireWorkers({ client, address, namespace }: TemporalSession, taskQueue: string, peerQueues: readonly string[] = []): Promise<void> {
+export async function requireWorkers(
+  { client, address, namespace }: TemporalSession,
+  taskQueue: string,
+  peerQueues: readonly string[] = [],
+): Promise<void> {
   const missing = [
     ...((await found(client, taskQueue, 'workflow')) ? [] : [taskQueue]),
     ...(await Promise.all(peerQueues.map(async (queue) => ((await found(client, queue, 'activity')) ? [] : [queue])))).flat(),
@@ -62,15 +66,24 @@ async function found(client: Client, taskQueue: string, kind: 'workflow' | 'acti
 
 function told(error: unknown, address: string, namespace: string): unknown {
   if (error instanceof WorkflowNotFoundError) {
-    return new FabricError({ code: 'not_found', message: `there is no run ${error.workflowId} in namespace ${namespace} at ${address}`, hint: 'See `skyfabric history` for the runs there are.', cause: error });
+    return new FabricError({
+      code: 'not_found',
+      message: `there is no run ${error.workflowId} in namespace ${namespace} at ${address}`,
+      hint: 'See `skyfabric history` for the runs there are.',
+      cause: error,
+    });
   }
   const answer = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   if (!isGrpcServiceError(answer)) return error;
   const unknownAttribute = (answer.code as number) === INVALID_ARGUMENT && answer.details.includes('search attribute');
   return new FabricError({
     code: 'unavailable',
-    message: unknownAttribute ? `namespace ${namespace} at ${address} knows no fabrics yet` : `the Temporal server at ${address} did not answer as it should: ${errorText(answer)}`,
-    hint: unknownAttribute ? 'Start a worker first (`skyfabric worker`): it registers what searching needs.' : 'Runs go on by themselves; try again in a moment.',
+    message: unknownAttribute
+      ? `namespace ${namespace} at ${address} knows no fabrics yet`
+      : `the Temporal server at ${address} did not answer as it should: ${errorText(answer)}`,
+    hint: unknownAttribute
+      ? 'Start a worker first (`skyfabric worker`): it registers what searching needs.'
+      : 'Runs go on by themselves; try again in a moment.',
     cause: error,
   });
 }

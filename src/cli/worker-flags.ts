@@ -15,7 +15,10 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export function addWorkerFlags(command: Command): Command {
   return command
     .optionsGroup('Worker:')
-    .option('--key-store <url>', "where fabric authorities' keys are kept: file:DIRECTORY or kubernetes:[CONTEXT/]NAMESPACE (default: $SKYFABRIC_KEY_STORE, else file: in the user's data directory)")
+    .option(
+      '--key-store <url>',
+      "where fabric authorities' keys are kept: file:DIRECTORY or kubernetes:[CONTEXT/]NAMESPACE (default: $SKYFABRIC_KEY_STORE, else file: in the user's data directory)",
+    )
     .option('--release-dir <directory>', "where ClusterLink's program is installed (default: in the user's data directory)")
     .option('--kubeconfig <file>', 'kubeconfig for peers that name none (default: $KUBECONFIG, else ~/.kube/config)')
     .option('--task-queue <name>', 'where the worker listens (default: $SKYFABRIC_TASK_QUEUE, else skyfabric)')
@@ -35,7 +38,8 @@ export function readWorkerFlags(values: FlagValues, context: CliContext, problem
   }
   const level = text('logLevel');
   const found = LOG_LEVELS.find((known) => known === level);
-  if (level !== undefined && found === undefined) problems.add(`--log-level ${JSON.stringify(level)}: must be one of ${LOG_LEVELS.join(', ')}`);
+  if (level !== undefined && found === undefined)
+    problems.add(`--log-level ${JSON.stringify(level)}: must be one of ${LOG_LEVELS.join(', ')}`);
   return {
     cwd,
     keyStore,

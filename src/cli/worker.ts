@@ -28,9 +28,16 @@ Examples:
     const flags = readWorkerFlags(values, context, problems);
     problems.throwIfAny('worker');
     const log = (line: string): unknown => context.stderr.write(`${oneLine(line)}\n`);
-    const worker = await loadWorker().startWorkerWith({ ...flags, activitiesOnly: values['activitiesOnly'] === true, target: targetOf(values, context), log });
+    const worker = await loadWorker().startWorkerWith({
+      ...flags,
+      activitiesOnly: values['activitiesOnly'] === true,
+      target: targetOf(values, context),
+      log,
+    });
     const { address, namespace, taskQueue, registered } = worker;
     if (registered.length > 0) log(`Registered search attributes: ${registered.join(', ')}`);
-    await untilStopped(context, worker, () => log(`Worker listens on task queue ${taskQueue} of namespace ${namespace} at ${address}. Ctrl-C stops it.`));
+    await untilStopped(context, worker, () =>
+      log(`Worker listens on task queue ${taskQueue} of namespace ${namespace} at ${address}. Ctrl-C stops it.`),
+    );
   });
 }

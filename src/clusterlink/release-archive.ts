@@ -35,7 +35,10 @@ export async function unpackRelease(archive: string, to: string, source: string,
       const again = isProgram(entry) && written !== undefined ? 'holds the program twice' : undefined;
       problem ??= why === undefined && again === undefined ? undefined : refuse(String(why ?? again));
       if (problem !== undefined) stop.abort();
-      if (problem !== undefined || !isProgram(entry)) { entry.resume(); return; }
+      if (problem !== undefined || !isProgram(entry)) {
+        entry.resume();
+        return;
+      }
       written = pipeline(entry as unknown as NodeJS.ReadableStream, createWriteStream(to, { flags: 'wx', mode: 0o600 }), {
         signal: either,
       });

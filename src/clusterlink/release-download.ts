@@ -65,7 +65,10 @@ export async function fetchRelease(location: ReleaseLocation, to: string, option
       transform(chunk: Buffer, _encoding, done) {
         timer.refresh();
         received += chunk.length;
-        if (received > MAX_ARCHIVE_BYTES) { done(tooLarge(location)); return; }
+        if (received > MAX_ARCHIVE_BYTES) {
+          done(tooLarge(location));
+          return;
+        }
         hash.update(chunk);
         options.onProgress?.({ received, total });
         done(null, chunk);

@@ -23,7 +23,11 @@ interface AccessReview extends KubeObject {
 }
 
 /** Which of the permissions the kubeconfig's user lacks, in the order given, by SelfSubjectAccessReview. */
-export async function findMissingPermissions(cluster: Cluster, permissions: readonly Permission[], signal?: AbortSignal): Promise<Permission[]> {
+export async function findMissingPermissions(
+  cluster: Cluster,
+  permissions: readonly Permission[],
+  signal?: AbortSignal,
+): Promise<Permission[]> {
   const allowed = new Array<boolean>(permissions.length).fill(false);
   const queue = permissions.entries();
   const review = async (): Promise<void> => {
@@ -54,7 +58,12 @@ async function isAllowed(cluster: Cluster, permission: Permission, signal: Abort
 export async function clusterUid(cluster: Cluster, signal?: AbortSignal): Promise<string> {
   const namespace = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' }, signal);
   const uid = namespace?.metadata.uid;
-  if (uid === undefined) throw new FabricError({ code: 'not_found', message: `${cluster.toString()} has no namespace kube-system.`, hint: 'Is this really a Kubernetes cluster?' });
+  if (uid === undefined)
+    throw new FabricError({
+      code: 'not_found',
+      message: `${cluster.toString()} has no namespace kube-system.`,
+      hint: 'Is this really a Kubernetes cluster?',
+    });
   return uid;
 }
 

@@ -46,7 +46,10 @@ export function readClaims<N>(object: KubeObject): Claim<N>[] {
   return Object.entries(object.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(CLAIM_PREFIX))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => ({ id: key.slice(CLAIM_PREFIX.length), ...(parseNote(object, key, value, isClaimNote) as Omit<Claim<N>, 'id'>) }));
+    .map(([key, value]) => ({
+      id: key.slice(CLAIM_PREFIX.length),
+      ...(parseNote(object, key, value, isClaimNote) as Omit<Claim<N>, 'id'>),
+    }));
 }
 
 /**
@@ -74,7 +77,17 @@ export function composedObject<N>(input: {
   const newAnnotations = {
     ...(merge(previousAnnotations, annotations ?? {}, Object.fromEntries(others)) as Record<string, string>),
     ...Object.fromEntries(claims.map(writeClaim)),
-    ...(origin === 'adopted' && current !== undefined ? { [EARLIER_ANNOTATION]: earlierNote(current, ours ? readEarlier(current) : NOTHING_EARLIER, { ...labels, ...marks }, annotations ?? {}, fields) } : {}),
+    ...(origin === 'adopted' && current !== undefined
+      ? {
+          [EARLIER_ANNOTATION]: earlierNote(
+            current,
+            ours ? readEarlier(current) : NOTHING_EARLIER,
+            { ...labels, ...marks },
+            annotations ?? {},
+            fields,
+          ),
+        }
+      : {}),
   };
   return {
     ...(merge(previousFields, fields, current === undefined ? {} : { ...current }) as object),
@@ -91,7 +104,9 @@ export function composedObject<N>(input: {
 /** An adopted object as it was before, in all that was changed. @throws conflict when somebody mangled the note of it */
 export function restoredObject(object: KubeObject): KubeObject {
   const earlier = readEarlier(object);
-  const annotations = Object.entries(object.metadata.annotations ?? {}).filter(([key]) => !key.startsWith(CLAIM_PREFIX) && key !== EARLIER_ANNOTATION);
+  const annotations = Object.entries(object.metadata.annotations ?? {}).filter(
+    ([key]) => !key.startsWith(CLAIM_PREFIX) && key !== EARLIER_ANNOTATION,
+  );
   return {
     ...(putBack({ ...object }, earlier.fields) as object),
     apiVersion: object.apiVersion,
@@ -118,12 +133,20 @@ const NOTHING_EARLIER: Earlier = { labels: {}, annotations: {}, fields: {} };
 function readEarlier(object: KubeObject): Earlier {
   const note = object.metadata.annotations?.[EARLIER_ANNOTATION];
   if (note === undefined) return NOTHING_EARLIER;
-  return parseNote(object, EARLIER_ANNOTATION, note, (value) => isJson(value['labels']) && isJson(value['annotations']) && isJson(value['fields'])) as unknown as Earlier;
+  return parseNote(
+    object,
+    EARLIER_ANNOTATION,
+    note,
+    (value) => isJson(value['labels']) && isJson(value['annotations']) && isJson(value['fields']),
+  ) as unknown as Earlier;
 }
 
 /** The note of the earlier state: what stands in it already, and what is touched now for the first time. */
 function earlierNote(current: KubeObject, known: Earlier, labels: Json, annotations: Json, fields: Json): string {
-  const extend = (noted: Json, touched: Json, now: Json): Json => ({ ...Object.fromEntries(Object.keys(touched).map((key) => [key, now[key] ?? null])), ...noted });
+  const extend = (noted: Json, touched: Json, now: Json): Json => ({
+    ...Object.fromEntries(Object.keys(touched).map((key) => [key, now[key] ?? null])),
+    ...noted,
+  });
   return canonicalJson({
     labels: extend(known.labels, labels, { ...current.metadata.labels }),
     annotations: extend(known.annotations, annotations, { ...current.metadata.annotations }),
@@ -143,19 +166,30 @@ function merge(previous: unknown, next: unknown, current: unknown): unknown {
   if (!isJson(next) || !isJson(current)) return next;
   const before = isJson(previous) ? previous : {};
   const kept = Object.entries(current).filter(([key]) => key in next || !(key in before));
-  return { ...Object.fromEntries(kept), ...Object.fromEntries(Object.entries(next).map(([key, value]) => [key, merge(before[key], value, current[key])])) };
+  return {
+    ...Object.fromEntries(kept),
+    ...Object.fromEntries(Object.entries(next).map(([key, value]) => [key, merge(before[key], value, current[key])])),
+  };
 }
 
 function writeClaim<N>({ id, by, run, need, earlier }: Claim<N>): [string, string] {
   if (!/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(id)) {
-    throw new FabricError({ code: 'invalid', message: `${JSON.stringify(id.slice(0, 80))} cannot be the id of a claim: up to 63 letters, digits, dots, dashes and underscores.` });
+    throw new FabricError({
+      code: 'invalid',
+      message: `${JSON.stringify(id.slice(0, 80))} cannot be the id of a claim: up to 63 letters, digits, dots, dashes and underscores.`,
+    });
   }
   return [`${CLAIM_PREFIX}${id}`, canonicalJson({ by, run, need, earlier })];
 }
 
 function isClaimNote(value: Json): boolean {
   const { by, run, need, earlier } = value;
-  return typeof by === 'string' && typeof run === 'string' && need !== undefined && (earlier === undefined || (isJson(earlier) && isClaimNote(earlier)));
+  return (
+    typeof by === 'string' &&
+    typeof run === 'string' &&
+    need !== undefined &&
+    (earlier === undefined || (isJson(earlier) && isClaimNote(earlier)))
+  );
 }
 
 function parseNote(object: KubeObject, annotation: string, text: string, isValid: (value: Json) => boolean): Json {
@@ -167,7 +201,12 @@ function parseNote(object: KubeObject, annotation: string, text: string, isValid
   }
   if (isJson(value) && isValid(value)) return value;
   const name = describeRef(refOf(object));
-  throw new FabricError({ code: 'conflict', message: `Annotation ${annotation} of ${name} was changed by hand and cannot be read.`, hint: 'Put it right or remove it, then run this again.', object: name });
+  throw new FabricError({
+    code: 'conflict',
+    message: `Annotation ${annotation} of ${name} was changed by hand and cannot be read.`,
+    hint: 'Put it right or remove it, then run this again.',
+    object: name,
+  });
 }
 
 function isJson(value: unknown): value is Json {

@@ -135,7 +135,11 @@ async function retryConflicts<R>(ref: ObjectRef, signal: AbortSignal | undefined
       if (!isConflict(error) && !isAlreadyExists(error)) throw error;
     }
   }
-  throw new FabricError({ code: 'unavailable', message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`, object: describeRef(ref) });
+  throw new FabricError({
+    code: 'unavailable',
+    message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`,
+    object: describeRef(ref),
+  });
 }
 
 function assertUsable(current: KubeObject, ref: ObjectRef, fabric: string, adopt: boolean): void {
@@ -146,13 +150,21 @@ function assertUsable(current: KubeObject, ref: ObjectRef, fabric: string, adopt
   if (isOurs(current, fabric)) return;
   if (isManaged(current)) {
     const owner = current.metadata.labels?.[FABRIC_LABEL] ?? 'unknown';
-    throw new FabricError({ code: 'conflict', message: `${object} belongs to fabric ${owner}, not to ${fabric}.`, hint: 'Choose another name or namespace, or tear that fabric down first.', object });
+    throw new FabricError({
+      code: 'conflict',
+      message: `${object} belongs to fabric ${owner}, not to ${fabric}.`,
+      hint: 'Choose another name or namespace, or tear that fabric down first.',
+      object,
+    });
   }
   if (adopt && ref.kind !== 'Secret') return;
   throw new FabricError({
     code: 'conflict',
     message: `${object} exists already and is not managed by Skyfabric.`,
-    hint: ref.kind === 'Secret' ? 'Remove or rename it: a Secret is never adopted.' : 'Remove or rename it, or allow its adoption (`adopt: true`).',
+    hint:
+      ref.kind === 'Secret'
+        ? 'Remove or rename it: a Secret is never adopted.'
+        : 'Remove or rename it, or allow its adoption (`adopt: true`).',
     object,
   });
 }

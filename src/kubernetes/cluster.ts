@@ -161,7 +161,9 @@ export class Cluster {
 
   private async merge<T extends KubeObject>(ref: ObjectRef, path: string, patch: object, signal: AbortSignal | undefined): Promise<T> {
     const query = { fieldManager: FIELD_MANAGER };
-    return (await this.request<T>({ method: 'PATCH', path, query, body: patch, contentType: 'application/merge-patch+json', about: ref, signal })).body;
+    return (
+      await this.request<T>({ method: 'PATCH', path, query, body: patch, contentType: 'application/merge-patch+json', about: ref, signal })
+    ).body;
   }
 
   /** Deletes an object and does not wait for its finalizers; `false` when there was none. @throws unavailable when a precondition fails (`isConflict`) */

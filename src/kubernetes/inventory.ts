@@ -51,9 +51,15 @@ const VOLATILE: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** All objects that carry the fabric's labels, sorted; kinds that the cluster does not know count as empty. */
-export async function takeInventory(cluster: Cluster, options: { readonly fabric: string; readonly signal?: AbortSignal | undefined }): Promise<InventoryEntry[]> {
+export async function takeInventory(
+  cluster: Cluster,
+  options: { readonly fabric: string; readonly signal?: AbortSignal | undefined },
+): Promise<InventoryEntry[]> {
   const lists = await Promise.all(KINDS.map(([apiVersion, kind]) => listKind(cluster, apiVersion, kind, options.fabric, options.signal)));
-  return lists.flat().map(entryOf).sort((a, b) => (a.object < b.object ? -1 : 1));
+  return lists
+    .flat()
+    .map(entryOf)
+    .sort((a, b) => (a.object < b.object ? -1 : 1));
 }
 
 /** What differs between two inventories of the same cluster; an object also counts as changed when its claims do. */
@@ -67,7 +73,13 @@ export function diffInventory(before: readonly InventoryEntry[], after: readonly
   };
 }
 
-async function listKind(cluster: Cluster, apiVersion: string, kind: string, fabric: string, signal: AbortSignal | undefined): Promise<readonly KubeObject[]> {
+async function listKind(
+  cluster: Cluster,
+  apiVersion: string,
+  kind: string,
+  fabric: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly KubeObject[]> {
   try {
     return (await cluster.list<KubeObject>({ apiVersion, kind, labelSelector: fabricSelector(fabric) }, signal)).items;
   } catch (error) {

@@ -59,7 +59,8 @@ export function loadContext(name: string, kubeconfig?: string): KubeConfig {
     ['cluster', context.cluster, config.getCluster(context.cluster)],
     ['user', context.user, config.getUser(context.user)],
   ] as const) {
-    if (found === null) throw new FabricError({ code: 'invalid', message: `Context ${name} names ${what} ${wanted}, which is not in ${where}.` });
+    if (found === null)
+      throw new FabricError({ code: 'invalid', message: `Context ${name} names ${what} ${wanted}, which is not in ${where}.` });
   }
   config.setCurrentContext(name);
   return config;
@@ -93,7 +94,11 @@ function loadFile(file: string): KubeConfig {
   } catch (error) {
     // A parser's message quotes the lines around the error, which may hold a token: only its first line is told.
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
-    throw new FabricError({ code: 'invalid', message: `Kubeconfig ${file} cannot be read: ${cleanText(why)}.`, hint: 'See whether `kubectl config view` reads it.' });
+    throw new FabricError({
+      code: 'invalid',
+      message: `Kubeconfig ${file} cannot be read: ${cleanText(why)}.`,
+      hint: 'See whether `kubectl config view` reads it.',
+    });
   }
   return config;
 }

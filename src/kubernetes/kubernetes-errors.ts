@@ -44,7 +44,12 @@ export function refusalError(refusal: Refusal): FabricError {
   const { about, server, httpStatus } = refusal;
   const body = parseStatus(refusal.text);
   const causes = body.details?.causes ?? [];
-  const status = new ApiStatus(httpStatus, body.reason ?? '', body.details?.name !== undefined, causes.map((cause) => cause.reason ?? ''));
+  const status = new ApiStatus(
+    httpStatus,
+    body.reason ?? '',
+    body.details?.name !== undefined,
+    causes.map((cause) => cause.reason ?? ''),
+  );
   const subject = describeSubject(about);
   const fields = causes.map((cause) => cause.field).filter((field) => field !== undefined);
   const said = about.kind === 'Secret' ? [status.message, ...fields].join(', ') : cleanText(body.message ?? status.message);
@@ -64,22 +69,37 @@ export function refusalError(refusal: Refusal): FabricError {
       return fail('pending', `${subject} must wait on ${server}: namespace ${about.namespace ?? ''} is being deleted.`);
     }
     if (httpStatus === 401) {
-      return fail('forbidden', `${server} does not accept the credentials of this kubeconfig context.`, 'Renew the credentials, then see `skyfabric check`.');
+      return fail(
+        'forbidden',
+        `${server} does not accept the credentials of this kubeconfig context.`,
+        'Renew the credentials, then see `skyfabric check`.',
+      );
     }
     const { group, resource } = resourceOf(about);
     const where = about.namespace === undefined ? 'in the whole cluster' : `in namespace ${about.namespace}`;
     const what = group === '' ? resource : `${resource}.${group}`;
-    return fail('forbidden', `${server} forbids to ${verbOf(refusal)} ${what} ${where}: ${said}.`, 'See `skyfabric check` for all missing permissions.');
+    return fail(
+      'forbidden',
+      `${server} forbids to ${verbOf(refusal)} ${what} ${where}: ${said}.`,
+      'See `skyfabric check` for all missing permissions.',
+    );
   }
   if (httpStatus === 404) {
     if (isResourceMissing(status)) {
-      return fail('not_found', `${server} does not know the kind ${about.kind} (${about.apiVersion}).`, 'Install its CustomResourceDefinition: `skyfabric bootstrap` does.');
+      return fail(
+        'not_found',
+        `${server} does not know the kind ${about.kind} (${about.apiVersion}).`,
+        'Install its CustomResourceDefinition: `skyfabric bootstrap` does.',
+      );
     }
     return fail('not_found', `${subject} is not on ${server}: ${said}.`);
   }
   if (httpStatus === 409) {
     if (isConflict(status)) return fail('unavailable', `${subject} on ${server} was changed by somebody else meanwhile.`);
-    return fail('conflict', status.reason === 'AlreadyExists' ? `${subject} exists already on ${server}.` : `${subject} on ${server} conflicts: ${said}.`);
+    return fail(
+      'conflict',
+      status.reason === 'AlreadyExists' ? `${subject} exists already on ${server}.` : `${subject} on ${server} conflicts: ${said}.`,
+    );
   }
   if (httpStatus === 410) return fail('unavailable', `The list or watch of ${subject} on ${server} is too old: ${said}.`);
   if (httpStatus === 429 || httpStatus >= 500) return fail('unavailable', `${server} cannot serve ${subject} now: ${said}.`);
@@ -169,7 +189,10 @@ export function credentialError(context: string, plugin: string | undefined, cau
       hint: 'Run `kubectl --context ' + context + ' version` to see why, and log in again.',
     });
   }
-  return new FabricError({ code: 'invalid', message: `Context ${context} has no usable credentials: ${cleanText(cause instanceof Error ? cause.message : '')}.` });
+  return new FabricError({
+    code: 'invalid',
+    message: `Context ${context} has no usable credentials: ${cleanText(cause instanceof Error ? cause.message : '')}.`,
+  });
 }
 
 /** Whether a write lost against another one under `resourceVersion`, or a delete's precondition failed: read again. */
@@ -214,7 +237,11 @@ export function describeSubject(about: Subject): string {
 
 /** Text from outside made fit for a message: no control characters, no line ends, bounded, no full stop at its end. */
 export function cleanText(text: string): string {
-  const line = text.slice(0, 4 * MAX_MESSAGE_LENGTH).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').replace(/[\s.]+$/, '').trimStart();
+  const line = text
+    .slice(0, 4 * MAX_MESSAGE_LENGTH)
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+    .replace(/[\s.]+$/, '')
+    .trimStart();
   return line.length > MAX_MESSAGE_LENGTH ? `${line.slice(0, MAX_MESSAGE_LENGTH)}…` : line;
 }
 
@@ -237,7 +264,8 @@ interface StatusBody {
 function parseStatus(text: string): StatusBody {
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'Status') return body as StatusBody & { kind: unknown };
+    if (typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'Status')
+      return body as StatusBody & { kind: unknown };
   } catch {
     // Not JSON: a proxy's page or "404 page not found". The HTTP status says enough.
   }

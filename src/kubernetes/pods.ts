@@ -47,7 +47,8 @@ function explainPod({ metadata, status }: Pod): string | undefined {
   const condition = (type: string): Condition | undefined => status?.conditions?.find((one) => one.type === type && one.status === 'False');
   const scheduled = condition('PodScheduled');
   if (scheduled !== undefined) return join('not scheduled', scheduled.reason, scheduled.message);
-  if (status?.phase === 'Succeeded' || status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true) return undefined;
+  if (status?.phase === 'Succeeded' || status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true)
+    return undefined;
   const ready = condition('Ready');
   return ready === undefined ? 'has not been scheduled yet' : join('not ready', ready.reason, ready.message);
 }
@@ -56,11 +57,15 @@ function explainContainer({ state, lastState, restartCount = 0 }: ContainerStatu
   const waiting = state?.waiting;
   if (waiting?.reason !== undefined && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
     const last = lastState?.terminated;
-    const ended = last === undefined ? undefined : `last exit code ${last.exitCode ?? 'unknown'}${restartCount > 0 ? ` after ${restartCount} restarts` : ''}`;
+    const ended =
+      last === undefined
+        ? undefined
+        : `last exit code ${last.exitCode ?? 'unknown'}${restartCount > 0 ? ` after ${restartCount} restarts` : ''}`;
     return join('waits', waiting.reason, [waiting.message, ended].filter((part) => part !== undefined).join(', '));
   }
   const terminated = state?.terminated;
-  if (terminated !== undefined && terminated.exitCode !== 0) return join(`exited with code ${terminated.exitCode ?? 'unknown'}`, terminated.reason, terminated.message);
+  if (terminated !== undefined && terminated.exitCode !== 0)
+    return join(`exited with code ${terminated.exitCode ?? 'unknown'}`, terminated.reason, terminated.message);
   return undefined;
 }
 

@@ -55,7 +55,8 @@ export interface KindRef {
 /** The resource's plural name and API group, as permissions and messages give them (`''` is the core group). @throws internal */
 export function resourceOf(kind: KindRef): { readonly group: string; readonly resource: string; readonly namespaced: boolean } {
   const resource = RESOURCES[kind.apiVersion]?.[kind.kind];
-  if (resource === undefined) throw new FabricError({ code: 'internal', message: `Kind ${kind.apiVersion} ${kind.kind} is not in the table of known resources.` });
+  if (resource === undefined)
+    throw new FabricError({ code: 'internal', message: `Kind ${kind.apiVersion} ${kind.kind} is not in the table of known resources.` });
   const group = kind.apiVersion.includes('/') ? (kind.apiVersion.split('/')[0] ?? '') : '';
   return { group, resource: resource.plural, namespaced: resource.namespaced };
 }

@@ -61,7 +61,10 @@ export class Transport {
   ) {
     const server = config.getCurrentCluster()?.server ?? '';
     if (!/^https?:/.test(server) || !URL.canParse(server)) {
-      throw new FabricError({ code: 'invalid', message: `Context ${config.getCurrentContext()} has no http(s) address of its API server in the kubeconfig.` });
+      throw new FabricError({
+        code: 'invalid',
+        message: `Context ${config.getCurrentContext()} has no http(s) address of its API server in the kubeconfig.`,
+      });
     }
     this.url = new URL(server);
     this.server = `${this.url.hostname}:${this.port}`;
@@ -149,7 +152,9 @@ export class Transport {
     { agent, headers, auth }: Credentials,
     signal: AbortSignal,
   ): { readonly request: http.ClientRequest; readonly response: Promise<http.IncomingMessage> } {
-    const parameters = new URLSearchParams(Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)).toString();
+    const parameters = new URLSearchParams(
+      Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    ).toString();
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const request = (this.url.protocol === 'http:' ? http : https).request({
       host: this.url.hostname.replace(/^\[|\]$/g, ''),
@@ -196,7 +201,9 @@ export class Transport {
       await this.config.applyToHTTPSOptions(options);
     } catch (error) {
       const user = this.config.getCurrentUser();
-      const plugin = (user?.exec as { readonly command?: string } | null | undefined)?.command ?? (user?.authProvider as { readonly name?: string } | null | undefined)?.name;
+      const plugin =
+        (user?.exec as { readonly command?: string } | null | undefined)?.command ??
+        (user?.authProvider as { readonly name?: string } | null | undefined)?.name;
       throw credentialError(this.config.getCurrentContext(), plugin, error);
     }
     const { ca, cert, key, servername, rejectUnauthorized } = options;
@@ -223,7 +230,10 @@ export class Transport {
   }
 
   private tooLarge(about: Subject): FabricError {
-    return new FabricError({ code: 'invalid', message: `${this.server} answered more than ${MAX_RESPONSE_BYTES / 1024 / 1024} MiB for ${describeSubject(about)}.` });
+    return new FabricError({
+      code: 'invalid',
+      message: `${this.server} answered more than ${MAX_RESPONSE_BYTES / 1024 / 1024} MiB for ${describeSubject(about)}.`,
+    });
   }
 
   /** What the caller is told: its own abort reason, the timeout, the server's refusal, or what broke the connection. */

@@ -24,7 +24,6 @@ const ingress = z.discriminatedUnion('type', [
   }),
 ]);
 
-
 /** A peer as an operator gives it: `{name, context}` is enough. */
 export const peer = z.strictObject({
   /** The peer's name: its identity in every certificate of the fabric. */

@@ -84,7 +84,11 @@ export class AuthorityStore {
    * @param options.run with it, only a claim that this very run added: so undoing a run keeps what an earlier one relies on.
    * @throws FabricError `invalid`, `unavailable`, and what the backend throws
    */
-  async release(options: { readonly fabric: string; readonly claim?: string; readonly run?: string }): Promise<{ changed: boolean; removed: boolean }> {
+  async release(options: {
+    readonly fabric: string;
+    readonly claim?: string;
+    readonly run?: string;
+  }): Promise<{ changed: boolean; removed: boolean }> {
     const { claim, run } = options;
     const fabric = requireDnsLabel(options.fabric, 'fabric');
     return this.retry(fabric, async () => {
@@ -96,7 +100,9 @@ export class AuthorityStore {
       if (kept.length === held.length && held.length > 0) return { changed: false, removed: false };
       const removed = kept.length === 0;
       const claims = Object.fromEntries(kept);
-      const written = removed ? await this.backend.remove(fabric, version) : await this.backend.write(fabric, { ...record, claims }, version);
+      const written = removed
+        ? await this.backend.remove(fabric, version)
+        : await this.backend.write(fabric, { ...record, claims }, version);
       return written ? { changed: true, removed } : undefined;
     });
   }

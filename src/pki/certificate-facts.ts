@@ -66,7 +66,8 @@ export function findSiteCertificateProblem(options: {
     { name: 'cl-dataplane', ...dataplane },
   ];
   for (const { name, certificatePem, keyPem } of leaves) {
-    const problem = findLeafProblem({ certificatePem, keyPem, authorityPem: caPem, name, now }) ?? findEndProblem(certificatePem, renewBeforeDays, now);
+    const problem =
+      findLeafProblem({ certificatePem, keyPem, authorityPem: caPem, name, now }) ?? findEndProblem(certificatePem, renewBeforeDays, now);
     if (problem !== undefined) return `${name}: ${problem}`;
   }
   return findEndProblem(caPem, renewBeforeDays, now);
@@ -86,7 +87,8 @@ function findLeafProblem({ certificatePem, keyPem, authorityPem, name, now }: Le
   if (certificate === undefined) return 'the certificate cannot be read';
   if (authority === undefined) return "the authority's certificate cannot be read";
   const { subject, dnsNames, notBefore, notAfter, isCa } = factsOf(certificate);
-  if (!authority.ca || !certificate.checkIssued(authority) || !certificate.verify(authority.publicKey)) return 'the certificate is not signed by the authority';
+  if (!authority.ca || !certificate.checkIssued(authority) || !certificate.verify(authority.publicKey))
+    return 'the certificate is not signed by the authority';
   if (isCa) return 'the certificate is an authority itself';
   // ClusterLink takes the first DNS name as the peer's identity.
   if (subject !== name || dnsNames[0] !== name) return `the certificate names ${JSON.stringify(dnsNames[0] ?? subject)}, not ${name}`;

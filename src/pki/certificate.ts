@@ -42,7 +42,10 @@ export async function createFabricAuthority(options: {
  * @param options.keyBits 2048 by default.
  * @throws FabricError `invalid`
  */
-export async function createPeerRequest(options: { readonly peer: string; readonly keyBits?: number }): Promise<{ requestPem: string; keyPem: string }> {
+export async function createPeerRequest(options: {
+  readonly peer: string;
+  readonly keyBits?: number;
+}): Promise<{ requestPem: string; keyPem: string }> {
   const peer = requireDnsLabel(options.peer, 'peer');
   const keyPem = await generateRsaKeyPem(options.keyBits ?? 2048);
   return { requestPem: await issueRequest(peer, readPrivateKey(keyPem)), keyPem };
@@ -79,7 +82,9 @@ export async function signPeerRequest(options: {
  * @param options.keyBits 2048 by default; `lifetimeDays` 3650.
  * @throws FabricError `invalid`
  */
-export async function createSiteCertificates(options: { readonly keyBits?: number; readonly lifetimeDays?: number } = {}): Promise<SiteCertificates> {
+export async function createSiteCertificates(
+  options: { readonly keyBits?: number; readonly lifetimeDays?: number } = {},
+): Promise<SiteCertificates> {
   const { keyBits = 2048, lifetimeDays = LIFETIME_DAYS } = options;
   const [ca, controlplaneKey, dataplaneKey] = await Promise.all([
     createAuthority('cl-ca', keyBits, lifetimeDays),
@@ -101,6 +106,9 @@ export async function createSiteCertificates(options: { readonly keyBits?: numbe
 async function createAuthority(name: string, keyBits: number, lifetimeDays: number): Promise<KeyedCertificate> {
   const keyPem = await generateRsaKeyPem(keyBits);
   const key = readPrivateKey(keyPem);
-  const certificatePem = await issueCertificate({ name, use: 'authority', publicKey: createPublicKey(key), lifetimeDays, now: new Date() }, { key });
+  const certificatePem = await issueCertificate(
+    { name, use: 'authority', publicKey: createPublicKey(key), lifetimeDays, now: new Date() },
+    { key },
+  );
   return { certificatePem, keyPem };
 }

@@ -72,7 +72,7 @@ async function readLatest(folder: string): Promise<{ version: number; text: stri
   const found = await orMissing(stat(folder));
   if (found === undefined) return undefined;
   requirePrivate(folder, found.mode, '700');
-  for (let seen = 0; ; ) {
+  for (let seen = 0; ;) {
     const version = (await listVersions(folder)).at(-1);
     if (version === undefined) return undefined;
     const text = (await readPrivate(versionPath(folder, version))) ?? '';

@@ -31,7 +31,7 @@ export function parseKeyStoreUrl(url: string, base: string = process.cwd()): Key
 function readFile(rest: string, base: string, problems: string[]): KeyStoreLocation {
   const path = rest.replace(/^\/\/(?=\/)/, ''); // file:///dir is file:/dir
   if (path === '') problems.push('names no directory');
-  if (path.startsWith('//')) problems.push('names a host; only this machine\'s directories can be used');
+  if (path.startsWith('//')) problems.push("names a host; only this machine's directories can be used");
   if (path.startsWith('~')) problems.push('begins with "~", which only shells expand');
   if (path.includes('\0')) problems.push('holds a NUL character');
   return { kind: 'file', directory: resolve(base, path) };

@@ -60,15 +60,18 @@ function nameProblems(request: pki.CertificateSigningRequest, peer: string): str
 
   const extensions = request.attributes.flatMap((attribute) => (attribute.extensions ?? []) as RequestedExtension[]);
   const names = extensions.flatMap((extension) => extension.altNames ?? []);
-  if (names.some((name) => name.type !== DNS_NAME || name.value !== peer)) problems.push(`it asks for names other than the DNS name ${peer}`);
-  if (extensions.some((extension) => extension.cA === true || extension.keyCertSign === true)) problems.push('it asks for the powers of an authority');
+  if (names.some((name) => name.type !== DNS_NAME || name.value !== peer))
+    problems.push(`it asks for names other than the DNS name ${peer}`);
+  if (extensions.some((extension) => extension.cA === true || extension.keyCertSign === true))
+    problems.push('it asks for the powers of an authority');
   return problems;
 }
 
 function keyProblems(publicKey: KeyObject, { minKeyBits, maxKeyBits = KEY_BITS.most }: AllowedRequest): string[] {
   const { modulusLength = 0, publicExponent } = publicKey.asymmetricKeyDetails ?? {};
   const problems: string[] = [];
-  if (modulusLength < minKeyBits || modulusLength > maxKeyBits) problems.push(`its key has ${modulusLength} bits, not ${minKeyBits}–${maxKeyBits}`);
+  if (modulusLength < minKeyBits || modulusLength > maxKeyBits)
+    problems.push(`its key has ${modulusLength} bits, not ${minKeyBits}–${maxKeyBits}`);
   if (publicExponent !== 65537n) problems.push("its key's public exponent is not 65537");
   return problems;
 }

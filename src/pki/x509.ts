@@ -73,10 +73,14 @@ export function toDer(value: asn1.Asn1): Buffer {
 /** Signs what node-forge laid out: certificates and requests share one shape, SEQUENCE {to be signed, algorithm, BIT STRING}. */
 export async function signToPem(label: 'CERTIFICATE' | 'CERTIFICATE REQUEST', structure: asn1.Asn1, key: KeyObject): Promise<string> {
   const [toBeSigned, , bits] = structure.value as asn1.Asn1[];
-  if (toBeSigned === undefined || bits === undefined) throw new FabricError({ code: 'internal', message: 'node-forge laid out a structure without a signature' });
+  if (toBeSigned === undefined || bits === undefined)
+    throw new FabricError({ code: 'internal', message: 'node-forge laid out a structure without a signature' });
   const signature = await signWithSha256(toDer(toBeSigned), key);
   bits.value = `\0${signature.toString('latin1')}`; // a BIT STRING begins with its number of unused bits
-  const lines = toDer(structure).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    toDer(structure)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
@@ -92,7 +96,10 @@ function readIssuer(certificatePem: string, now: Date) {
   }
   const certificate = pki.certificateFromPem(certificatePem);
   const stated = certificate.getExtension('subjectKeyIdentifier') as { readonly subjectKeyIdentifier: string } | null;
-  const keyIdentifier = stated === null ? certificate.generateSubjectKeyIdentifier().getBytes() : Buffer.from(stated.subjectKeyIdentifier, 'hex').toString('latin1');
+  const keyIdentifier =
+    stated === null
+      ? certificate.generateSubjectKeyIdentifier().getBytes()
+      : Buffer.from(stated.subjectKeyIdentifier, 'hex').toString('latin1');
   return { subject: certificate.subject.attributes.map(asWritten), keyIdentifier, notBefore: new Date(native.validFrom), notAfter };
 }
 
@@ -104,7 +111,10 @@ function asWritten(attribute: pki.CertificateField): pki.CertificateField {
 
 function validityOf({ lifetimeDays, now }: CertificateContent, parent: { readonly notBefore: Date; readonly notAfter: Date } | undefined) {
   if (!(lifetimeDays > 0 && lifetimeDays <= 36_500)) {
-    throw new FabricError({ code: 'invalid', message: `A certificate cannot live for ${lifetimeDays} days; it must be more than 0 and at most 36500` });
+    throw new FabricError({
+      code: 'invalid',
+      message: `A certificate cannot live for ${lifetimeDays} days; it must be more than 0 and at most 36500`,
+    });
   }
   const begin = now.getTime() - SKEW_MS;
   const end = now.getTime() + lifetimeDays * DAY_MS;

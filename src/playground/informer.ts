@@ -82,7 +82,8 @@ export class Informer<T extends KubeObject> {
         const missing = isResourceMissing(error);
         if (missing) for (const object of this.list()) this.set(object, true);
         if (missing || isExpired(error)) version = undefined;
-        if (!isExpired(error)) await sleep(missing ? MISSING_RETRY_MS : RETRY_MS, undefined, { signal: this.signal }).catch(() => undefined);
+        if (!isExpired(error))
+          await sleep(missing ? MISSING_RETRY_MS : RETRY_MS, undefined, { signal: this.signal }).catch(() => undefined);
       }
     }
   }

@@ -24,9 +24,7 @@ export interface PodAddress {
 }
 
 /** What a Service name leads to: another name, or for each port the pods that are ready. */
-export type ServiceRoute =
-  | { readonly externalName: string }
-  | { readonly ports: ReadonlyMap<number, readonly PodAddress[]> };
+export type ServiceRoute = { readonly externalName: string } | { readonly ports: ReadonlyMap<number, readonly PodAddress[]> };
 
 /** What an HTTP request got. */
 export interface HttpAnswer {
@@ -77,7 +75,10 @@ export class PodNetwork {
     const socket = net.connect({ host: LOOPBACK, port: localPort, noDelay: true });
     const connected = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-      socket.once('connect', resolve).once('error', reject).once('close', () => reject(new Error('closed')));
+      socket
+        .once('connect', resolve)
+        .once('error', reject)
+        .once('close', () => reject(new Error('closed')));
       connectedOrClosed(socket, () => clearTimeout(timer));
     }).then(() => {
       const { localPort: ownPort } = socket;
@@ -117,12 +118,15 @@ export class PodNetwork {
     const socket = await this.dial(from, hostname, port, timeoutMs);
     return await new Promise<HttpAnswer>((resolve, reject) => {
       const fail = (error: Error): void => reject(unreachable(hostname, port, error.message));
-      const request = http.get({ createConnection: () => socket, host: hostname, path: pathname + search, headers: { host, connection: 'close' } }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', fail);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }));
-      });
+      const request = http.get(
+        { createConnection: () => socket, host: hostname, path: pathname + search, headers: { host, connection: 'close' } },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', fail);
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }));
+        },
+      );
       request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
       request.on('error', fail);
     });
@@ -156,7 +160,11 @@ export class PodNetwork {
   }
 
   /** The Service that a name stands for at the end of all aliases. */
-  private lookup(namespace: string, host: string, aliases = 0): { readonly key: string; readonly ports: ReadonlyMap<number, readonly PodAddress[]> } | undefined {
+  private lookup(
+    namespace: string,
+    host: string,
+    aliases = 0,
+  ): { readonly key: string; readonly ports: ReadonlyMap<number, readonly PodAddress[]> } | undefined {
     const [name = '', inNamespace = namespace, ...rest] = host.replace(/\.$/, '').split('.');
     const key = `${inNamespace}/${name}`;
     const route = ['', 'svc', 'svc.cluster.local'].includes(rest.join('.')) ? this.routes.get(key) : undefined;
@@ -173,7 +181,10 @@ export class PodNetwork {
 
 /** Carries bytes both ways until either side ends; an error on one side resets the other. */
 export function pipe(a: net.Socket, b: net.Socket): void {
-  for (const [from, to] of [[a, b], [b, a]] as const) {
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     from.on('error', () => reset(to));
     from.on('close', () => to.destroySoon());
     from.pipe(to);

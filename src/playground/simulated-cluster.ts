@@ -77,7 +77,10 @@ export async function startSimulatedClusters(names: readonly string[], options: 
   const folder = await mkdtemp(join(tmpdir(), 'skyfabric-playground-'));
   const clusters = await Promise.all(names.map((name) => startSimulatedCluster({ ...options, name })));
   const kubeconfigPath = join(folder, 'kubeconfig');
-  await writeKubeconfig(kubeconfigPath, clusters.map(({ server }) => server));
+  await writeKubeconfig(
+    kubeconfigPath,
+    clusters.map(({ server }) => server),
+  );
   return {
     clusters,
     kubeconfigPath,
@@ -100,8 +103,14 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
   const folder = await mkdtemp(join(tmpdir(), 'skyfabric-cluster-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await writeKubeconfig(kubeconfig, [server]);
-  const pools = ['skyfabric-node-agent', 'skyfabric-gateway-agent', 'skyfabric-playground'].map((userAgent) => new ClusterPool({ userAgent, requestTimeoutMs: REQUEST_TIMEOUT_MS }));
-  const [nodeClient, gatewayClient, client] = pools.map((pool) => pool.cluster({ context: name, kubeconfig })) as [Cluster, Cluster, Cluster];
+  const pools = ['skyfabric-node-agent', 'skyfabric-gateway-agent', 'skyfabric-playground'].map(
+    (userAgent) => new ClusterPool({ userAgent, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
+  );
+  const [nodeClient, gatewayClient, client] = pools.map((pool) => pool.cluster({ context: name, kubeconfig })) as [
+    Cluster,
+    Cluster,
+    Cluster,
+  ];
   const network = new PodNetwork();
   const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs });
   const programs = [...gateway.programs, probeProgram, echoProgram(name)];
@@ -132,35 +141,80 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
 /** Deploys the echo server and its Service, and waits until all its pods are ready. @throws unready */
 export async function deployEcho(
   { client }: SimulatedCluster,
-  { namespace, name, port = 80, replicas = 1 }: { readonly namespace: string; readonly name: string; readonly port?: number; readonly replicas?: number },
+  {
+    namespace,
+    name,
+    port = 80,
+    replicas = 1,
+  }: { readonly namespace: string; readonly name: string; readonly port?: number; readonly replicas?: number },
 ): Promise<void> {
   const container = { name: 'echo', image: ECHO_IMAGE, ports: [{ containerPort: ECHO_PORT }] };
   await deploy(client, { namespace, name, labels: { app: name }, replicas, container });
-  await ensure(client, { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec: { selector: { app: name }, ports: [{ port, targetPort: ECHO_PORT, protocol: 'TCP' }] } });
+  await ensure(client, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: { selector: { app: name }, ports: [{ port, targetPort: ECHO_PORT, protocol: 'TCP' }] },
+  });
 }
 
 /** Deploys a workload that only calls others, and waits until it is ready. @throws unready */
 export async function deployClient(
   { client }: SimulatedCluster,
-  { namespace, name, labels = {}, serviceAccount }: { readonly namespace: string; readonly name: string; readonly labels?: Readonly<Record<string, string>>; readonly serviceAccount?: string },
+  {
+    namespace,
+    name,
+    labels = {},
+    serviceAccount,
+  }: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly serviceAccount?: string;
+  },
 ): Promise<void> {
-  await deploy(client, { namespace, name, labels: { app: name, ...labels }, replicas: 1, container: { name: 'client', image: 'playground/client:1' }, serviceAccount });
+  await deploy(client, {
+    namespace,
+    name,
+    labels: { app: name, ...labels },
+    replicas: 1,
+    container: { name: 'client', image: 'playground/client:1' },
+    serviceAccount,
+  });
 }
 
 async function deploy(
   client: Cluster,
-  workload: { readonly namespace: string; readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly replicas: number; readonly container: object; readonly serviceAccount?: string | undefined },
+  workload: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly replicas: number;
+    readonly container: object;
+    readonly serviceAccount?: string | undefined;
+  },
 ): Promise<void> {
   const { namespace, name, labels, replicas, container, serviceAccount } = workload;
   await ensure(client, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   const spec = { containers: [container], ...(serviceAccount === undefined ? {} : { serviceAccountName: serviceAccount }) };
-  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace, labels }, spec: { replicas, selector: { matchLabels: { app: name } }, template: { metadata: { labels }, spec } } };
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace, labels },
+    spec: { replicas, selector: { matchLabels: { app: name } }, template: { metadata: { labels }, spec } },
+  };
   await ensure(client, deployment);
   const deadline = Date.now() + WORKLOAD_WAIT_MS;
   for (;;) {
-    const now = await client.get<DeploymentResource & { readonly status?: { readonly readyReplicas?: number } }>({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name });
+    const now = await client.get<DeploymentResource & { readonly status?: { readonly readyReplicas?: number } }>({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      namespace,
+      name,
+    });
     if ((now?.status?.readyReplicas ?? 0) >= replicas) return;
-    if (Date.now() > deadline) throw new FabricError({ code: 'unready', message: `Deployment ${namespace}/${name} on ${client.context} is not ready.` });
+    if (Date.now() > deadline)
+      throw new FabricError({ code: 'unready', message: `Deployment ${namespace}/${name} on ${client.context} is not ready.` });
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
@@ -174,15 +228,27 @@ async function ensure(client: Cluster, object: KubeObject & { readonly spec?: ob
 async function podOf(client: Cluster, { namespace, name }: { readonly namespace: string; readonly name: string }): Promise<PodIdentity> {
   const { items } = await client.list<PodResource>({ apiVersion: 'v1', kind: 'Pod', namespace });
   const pod = items.find((one) => isReady(one) && one.metadata.ownerReferences?.some((owner) => owner.name === name) === true);
-  if (pod === undefined) throw new FabricError({ code: 'not_found', message: `Deployment ${namespace}/${name} on ${client.context} has no running pod to call from.` });
-  return { namespace, name: pod.metadata.name, labels: pod.metadata.labels ?? {}, serviceAccount: pod.spec.serviceAccountName ?? 'default' };
+  if (pod === undefined)
+    throw new FabricError({
+      code: 'not_found',
+      message: `Deployment ${namespace}/${name} on ${client.context} has no running pod to call from.`,
+    });
+  return {
+    namespace,
+    name: pod.metadata.name,
+    labels: pod.metadata.labels ?? {},
+    serviceAccount: pod.spec.serviceAccountName ?? 'default',
+  };
 }
 
 async function freeIngressPort(): Promise<number> {
   for (;;) {
     const port = FIRST_INGRESS_PORT + Math.floor(Math.random() * INGRESS_PORTS);
     const server = net.createServer();
-    const free = await listen(server, port).then(() => true, () => false);
+    const free = await listen(server, port).then(
+      () => true,
+      () => false,
+    );
     if (!free) continue;
     await new Promise((resolve) => server.close(resolve));
     return port;

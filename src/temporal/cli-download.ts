@@ -46,18 +46,28 @@ export async function downloadWithSdk(fetch: CliFetch, stallMs = STALL_MS): Prom
 function watchGrowth(directory: string, stallMs: number, onStall: () => void): NodeJS.Timeout {
   let bytesSeen = 0;
   let grownAt = Date.now();
-  return setInterval(() => {
-    void directoryBytes(directory).then((bytes) => {
-      if (bytes !== bytesSeen) grownAt = Date.now();
-      else if (Date.now() - grownAt >= stallMs) onStall();
-      bytesSeen = bytes;
-    });
-  }, Math.min(1_000, stallMs));
+  return setInterval(
+    () => {
+      void directoryBytes(directory).then((bytes) => {
+        if (bytes !== bytesSeen) grownAt = Date.now();
+        else if (Date.now() - grownAt >= stallMs) onStall();
+        bytesSeen = bytes;
+      });
+    },
+    Math.min(1_000, stallMs),
+  );
 }
 
 async function directoryBytes(directory: string): Promise<number> {
   const names = await readdir(directory);
   // A file may be renamed between the two calls; it is counted next time.
-  const sizes = await Promise.all(names.map((name) => stat(join(directory, name)).then(({ size }) => size, () => 0)));
+  const sizes = await Promise.all(
+    names.map((name) =>
+      stat(join(directory, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }

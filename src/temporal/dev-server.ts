@@ -76,7 +76,9 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   try {
     await awaitAnswer(ip, [port, uiPort], namespace, AbortSignal.any([stopped.signal, AbortSignal.timeout(START_TIMEOUT_MS)]));
   } catch (error) {
-    const reason = stopped.signal.aborted ? `stopped while it started: ${await ended}` : `did not answer within ${START_TIMEOUT_MS / 1000} s`;
+    const reason = stopped.signal.aborted
+      ? `stopped while it started: ${await ended}`
+      : `did not answer within ${START_TIMEOUT_MS / 1000} s`;
     await close();
     throw new FabricError({
       code: 'unavailable',
@@ -108,7 +110,13 @@ function awaitEnd(child: ChildProcessByStdio<null, null, Readable>): Promise<str
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => {
-      resolve(log.trim().split('\n').at(-1)?.replace(/^Error: /, '') || `it ended with ${signal ?? `exit code ${code}`}`);
+      resolve(
+        log
+          .trim()
+          .split('\n')
+          .at(-1)
+          ?.replace(/^Error: /, '') || `it ended with ${signal ?? `exit code ${code}`}`,
+      );
     });
   });
 }

@@ -44,7 +44,9 @@ async function registerMissing(connection: Connection, namespace: string): Promi
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   const missing = SEARCH_ATTRIBUTES.filter(({ name }) => customAttributes[name] === undefined);
   // The server takes an attribute of another type without a word, and keeps the earlier type.
-  const other = SEARCH_ATTRIBUTES.find(({ name, type }) => !missing.some((key) => key.name === name) && customAttributes[name] !== VALUE_TYPES[type]);
+  const other = SEARCH_ATTRIBUTES.find(
+    ({ name, type }) => !missing.some((key) => key.name === name) && customAttributes[name] !== VALUE_TYPES[type],
+  );
   if (other !== undefined) {
     throw new FabricError({
       code: 'conflict',

@@ -48,12 +48,21 @@ function parseAddress(address: string): { host: string; port: number } {
   // `tcp:` has no default port for URL to hide.
   const url = URL.canParse(`tcp://${address}`) ? new URL(`tcp://${address}`) : undefined;
   if (url === undefined || url.hostname === '' || url.host.length !== address.length) {
-    throw new FabricError({ code: 'invalid', message: `\`${address}\` is not the address of a Temporal server`, hint: 'Give it as HOST:PORT.' });
+    throw new FabricError({
+      code: 'invalid',
+      message: `\`${address}\` is not the address of a Temporal server`,
+      hint: 'Give it as HOST:PORT.',
+    });
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || DEFAULT_PORT) };
 }
 
 function unreachable(what: string, address: string, cause: unknown, hint: string): FabricError {
   const timedOut = cause instanceof Error && cause.name === 'AbortError';
-  return new FabricError({ code: 'unreachable', message: `${what} at ${address} failed: ${timedOut ? 'no answer in time' : errorText(cause)}`, hint, cause });
+  return new FabricError({
+    code: 'unreachable',
+    message: `${what} at ${address} failed: ${timedOut ? 'no answer in time' : errorText(cause)}`,
+    hint,
+    cause,
+  });
 }

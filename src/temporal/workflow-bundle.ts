@@ -19,6 +19,11 @@ export async function bundleWorkflows(): Promise<{ code: string }> {
 
 /** The bundle for createWorker: the prebuilt one in a compiled tree, else one made now. */
 export async function workflowBundle(): Promise<NonNullable<WorkerOptions['workflowBundle']>> {
-  const built = extname(__filename) === '.js' && (await access(BUILT_BUNDLE_PATH).then(() => true, () => false));
+  const built =
+    extname(__filename) === '.js' &&
+    (await access(BUILT_BUNDLE_PATH).then(
+      () => true,
+      () => false,
+    ));
   return built ? { codePath: BUILT_BUNDLE_PATH } : bundleWorkflows();
 }

@@ -5,17 +5,25 @@ import { signal, tellProgress } from '../../activities/activity-context';
 import { attempt } from '../../activities/attempt';
 import { FabricError } from '../../src/errors/fabric-error';
 
-const environment = (attemptNumber = 1): MockActivityEnvironment => new MockActivityEnvironment({ attempt: attemptNumber }, { logger: new DefaultLogger('ERROR') });
+const environment = (attemptNumber = 1): MockActivityEnvironment =>
+  new MockActivityEnvironment({ attempt: attemptNumber }, { logger: new DefaultLogger('ERROR') });
 
 test('an attempt returns the value with the number of attempts', async () => {
-  expect(await environment(4).run(attempt(async (given: number) => given + 1), 1)).toEqual({ value: 2, attempts: 4 });
+  expect(
+    await environment(4).run(
+      attempt(async (given: number) => given + 1),
+      1,
+    ),
+  ).toEqual({ value: 2, attempts: 4 });
 });
 
 test('a failure names the peer of the input and the attempt', async () => {
   const step = attempt(async (_input: { readonly peer: { readonly name: string } }) => {
     throw new FabricError({ code: 'unready', message: 'Not yet.' });
   });
-  const failure: unknown = await environment(2).run(step, { peer: { name: 'west' } }).catch((error: unknown) => error);
+  const failure: unknown = await environment(2)
+    .run(step, { peer: { name: 'west' } })
+    .catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(ApplicationFailure);
   expect(failure).toMatchObject({ type: 'unready', details: [{ peer: 'west', attempts: 2 }] });
 });

@@ -21,14 +21,22 @@ test.each<[ErrorCode, boolean]>([
   ['unready', false],
   ['unreachable', false],
   ['internal', false],
-])('%s becomes the failure\'s type, and is not retried: %s', (code, nonRetryable) => {
+])("%s becomes the failure's type, and is not retried: %s", (code, nonRetryable) => {
   const failure = toActivityFailure(new FabricError({ code, message: 'It broke.', hint: 'Mend it.', object: 'Pod a/b' }), place());
   expect(failure).toBeInstanceOf(ApplicationFailure);
-  expect(failure).toMatchObject({ type: code, nonRetryable, message: 'It broke.', details: [{ code, message: 'It broke.', hint: 'Mend it.', object: 'Pod a/b', peer: 'west', attempts: 3 }] });
+  expect(failure).toMatchObject({
+    type: code,
+    nonRetryable,
+    message: 'It broke.',
+    details: [{ code, message: 'It broke.', hint: 'Mend it.', object: 'Pod a/b', peer: 'west', attempts: 3 }],
+  });
 });
 
-test('the error keeps the peer it names itself, and the server\'s wish for the next try', () => {
-  const failure = toActivityFailure(new FabricError({ code: 'unavailable', message: 'Busy.', peer: 'south', retryAfterMs: 2_000 }), place());
+test("the error keeps the peer it names itself, and the server's wish for the next try", () => {
+  const failure = toActivityFailure(
+    new FabricError({ code: 'unavailable', message: 'Busy.', peer: 'south', retryAfterMs: 2_000 }),
+    place(),
+  );
   expect(failure).toMatchObject({ nextRetryDelay: 2_000, details: [{ peer: 'south' }] });
 });
 
@@ -45,7 +53,10 @@ test('keys and tokens are taken out of messages and causes, and the chain of cau
   const base64 = Buffer.from(key.repeat(4)).toString('base64');
   let cause = new Error(`deepest ${key}`);
   for (let depth = 0; depth < 9; depth += 1) cause = new Error(`cause ${depth} ${base64} Bearer abc.def`, { cause });
-  const failure = toActivityFailure(new FabricError({ code: 'invalid', message: `bad ${key} and ${jwt}`, hint: key.slice(0, 40), cause }), place());
+  const failure = toActivityFailure(
+    new FabricError({ code: 'invalid', message: `bad ${key} and ${jwt}`, hint: key.slice(0, 40), cause }),
+    place(),
+  );
   const chain: Error[] = [];
   for (let error: unknown = failure; error instanceof Error; error = error.cause) chain.push(error);
   expect(chain).toHaveLength(4);
@@ -65,7 +76,9 @@ describe('a cancelled activity', () => {
   });
 
   test('still tells a failure that has nothing to do with its cancellation', () => {
-    expect(toActivityFailure(new FabricError({ code: 'conflict', message: 'Taken.' }), place(aborted(requested)))).toMatchObject({ type: 'conflict' });
+    expect(toActivityFailure(new FabricError({ code: 'conflict', message: 'Taken.' }), place(aborted(requested)))).toMatchObject({
+      type: 'conflict',
+    });
   });
 
   test('is retried elsewhere when only its worker was stopped', () => {

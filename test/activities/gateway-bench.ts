@@ -23,7 +23,10 @@ import { startApiServer, writeKubeconfig, type ApiServer } from '../../src/playg
 export const FABRIC = 'default';
 export const NAMESPACE = 'clusterlink-system';
 
-type BenchSteps = Pick<Steps, 'prepareGateway' | 'deployGateway' | 'awaitGateway' | 'settleGateway' | 'releaseGateway' | 'takeInventory' | 'preflight'>;
+type BenchSteps = Pick<
+  Steps,
+  'prepareGateway' | 'deployGateway' | 'awaitGateway' | 'settleGateway' | 'releaseGateway' | 'takeInventory' | 'preflight'
+>;
 
 export interface GatewayBench {
   readonly server: ApiServer;
@@ -37,9 +40,15 @@ export interface GatewayBench {
   /** All that steps have returned or thrown, as text. */
   readonly told: string[];
   run<Name extends keyof BenchSteps>(name: Name, input: Parameters<BenchSteps[Name]>[0]): Promise<Awaited<ReturnType<BenchSteps[Name]>>>;
-  input(claimant: Claimant, more?: { readonly options?: Partial<GatewayOptions>; readonly peer?: Partial<PeerInput> }): GatewayInput & { readonly authorityPem: string };
+  input(
+    claimant: Claimant,
+    more?: { readonly options?: Partial<GatewayOptions>; readonly peer?: Partial<PeerInput> },
+  ): GatewayInput & { readonly authorityPem: string };
   /** prepareGateway, the signature, deployGateway. */
-  install(claimant: Claimant, more?: { readonly options?: Partial<GatewayOptions>; readonly peer?: Partial<PeerInput> }): Promise<{ readonly changed: boolean }>;
+  install(
+    claimant: Claimant,
+    more?: { readonly options?: Partial<GatewayOptions>; readonly peer?: Partial<PeerInput> },
+  ): Promise<{ readonly changed: boolean }>;
   inventory(): Promise<readonly InventoryEntry[]>;
   /** Everything that gateways are made of, with contents, as one text: for exact comparison. */
   contents(): Promise<string>;
@@ -47,7 +56,12 @@ export interface GatewayBench {
 }
 
 export const claimantOf = (id: string, run: string): Claimant => ({ fabric: FABRIC, id, by: `bootstrap/${id}`, run });
-export const inNamespace = (apiVersion: string, kind: string, name: string): ObjectRef => ({ apiVersion, kind, namespace: NAMESPACE, name });
+export const inNamespace = (apiVersion: string, kind: string, name: string): ObjectRef => ({
+  apiVersion,
+  kind,
+  namespace: NAMESPACE,
+  name,
+});
 
 /** Steps that fail are what these tests are about. */
 const QUIET = new DefaultLogger('ERROR');
@@ -91,11 +105,15 @@ export async function startGatewayBench(): Promise<GatewayBench> {
   const told: string[] = [];
   const run: GatewayBench['run'] = async (name, input) => {
     try {
-      const result = await new MockActivityEnvironment({}, { logger: QUIET }).run(steps[name] as (given: unknown) => Promise<unknown>, input);
+      const result = await new MockActivityEnvironment({}, { logger: QUIET }).run(
+        steps[name] as (given: unknown) => Promise<unknown>,
+        input,
+      );
       told.push(JSON.stringify(result));
       return result as never;
     } catch (error) {
-      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) told.push(`${cause.message}\n${cause.stack ?? ''}\n${JSON.stringify(cause)}`);
+      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+        told.push(`${cause.message}\n${cause.stack ?? ''}\n${JSON.stringify(cause)}`);
       throw error;
     }
   };
@@ -120,14 +138,25 @@ export async function startGatewayBench(): Promise<GatewayBench> {
       const given = input(claimant, more);
       const prepared = await run('prepareGateway', given);
       const signed =
-        prepared.requestPem === undefined ? {} : await signPeerRequest({ authority, requestPem: prepared.requestPem, allowed: { peer: given.peer.name, minKeyBits: 2048 } });
+        prepared.requestPem === undefined
+          ? {}
+          : await signPeerRequest({ authority, requestPem: prepared.requestPem, allowed: { peer: given.peer.name, minKeyBits: 2048 } });
       const deployed = await run('deployGateway', { ...given, ...signed });
       return { changed: prepared.changed || deployed.changed };
     },
     inventory: async () => (await run('takeInventory', { fabric: FABRIC, peer })).entries,
     contents: async () => {
-      const lists = await Promise.all(KINDS.map(async ([apiVersion, kind]) => (await cluster.list<KubeObject>({ apiVersion, kind })).items));
-      return JSON.stringify(lists.flat().filter(({ metadata }) => !metadata.namespace?.startsWith('kube-')).map(comparable), undefined, 1);
+      const lists = await Promise.all(
+        KINDS.map(async ([apiVersion, kind]) => (await cluster.list<KubeObject>({ apiVersion, kind })).items),
+      );
+      return JSON.stringify(
+        lists
+          .flat()
+          .filter(({ metadata }) => !metadata.namespace?.startsWith('kube-'))
+          .map(comparable),
+        undefined,
+        1,
+      );
     },
     close: async () => {
       await clusters.close();
@@ -144,5 +173,10 @@ function comparable(object: KubeObject): unknown {
   const sorted = (map: Readonly<Record<string, string>> = {}): unknown => Object.entries(map).sort();
   const { spec, ...rest } = object as KubeObject & { readonly spec?: Readonly<Record<string, unknown>> };
   const { clusterIP: _ip, clusterIPs: _ips, ...ownSpec } = spec ?? {};
-  return { ...rest, status: undefined, spec: ownSpec, metadata: { name, namespace, labels: sorted(labels), annotations: sorted(annotations) } };
+  return {
+    ...rest,
+    status: undefined,
+    spec: ownSpec,
+    metadata: { name, namespace, labels: sorted(labels), annotations: sorted(annotations) },
+  };
 }

@@ -23,12 +23,18 @@ const ONE = claimantOf('bootstrap-one', 'run-1');
 async function setReady(name: string, available = 1): Promise<void> {
   const ref = inNamespace('apps/v1', 'Deployment', name);
   const generation = (await bench.cluster.get(ref))?.metadata.generation;
-  await bench.cluster.patchStatus(ref, { status: { observedGeneration: generation, replicas: 1, updatedReplicas: 1, readyReplicas: available, availableReplicas: available } });
+  await bench.cluster.patchStatus(ref, {
+    status: { observedGeneration: generation, replicas: 1, updatedReplicas: 1, readyReplicas: available, availableReplicas: available },
+  });
 }
 
-const setAddress = (address: object): Promise<unknown> => bench.cluster.patchStatus(inNamespace('v1', 'Service', 'clusterlink'), { status: { loadBalancer: { ingress: [address] } } });
+const setAddress = (address: object): Promise<unknown> =>
+  bench.cluster.patchStatus(inNamespace('v1', 'Service', 'clusterlink'), { status: { loadBalancer: { ingress: [address] } } });
 
-function awaitGateway(peer: Partial<PeerInput> = {}, probeGateways = false): Promise<{ readonly endpoint: object; readonly note?: string }> {
+function awaitGateway(
+  peer: Partial<PeerInput> = {},
+  probeGateways = false,
+): Promise<{ readonly endpoint: object; readonly note?: string }> {
   const given = bench.input(ONE, { peer, options: { probeGateways } });
   return bench.run('awaitGateway', { fabric: FABRIC, peer: given.peer, clusterlink: given.clusterlink });
 }
@@ -37,7 +43,13 @@ function awaitGateway(peer: Partial<PeerInput> = {}, probeGateways = false): Pro
 async function serveGateway(): Promise<number> {
   const secret = await bench.cluster.get<KubeObject & { readonly data: Record<string, string> }>(inNamespace('v1', 'Secret', 'cl-peer'));
   const pem = (key: string): string => Buffer.from(secret?.data[key] ?? '', 'base64').toString();
-  const server = createServer({ cert: pem('cert.pem'), key: pem('key.pem'), ca: pem('ca.pem'), requestCert: true, rejectUnauthorized: true });
+  const server = createServer({
+    cert: pem('cert.pem'),
+    key: pem('key.pem'),
+    ca: pem('ca.pem'),
+    requestCert: true,
+    rejectUnauthorized: true,
+  });
   server.on('tlsClientError', () => undefined);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -56,33 +68,64 @@ test('it is waited for: pods, then an address, IP or host name', async () => {
 
 test('it must answer TLS as its peer, and a given address is probed too', async () => {
   const port = await serveGateway();
-  expect(await awaitGateway({ ingress: { type: 'none', host: '127.0.0.1', port } }, true)).toMatchObject({ endpoint: { host: '127.0.0.1', port }, note: `127.0.0.1:${port}` });
+  expect(await awaitGateway({ ingress: { type: 'none', host: '127.0.0.1', port } }, true)).toMatchObject({
+    endpoint: { host: '127.0.0.1', port },
+    note: `127.0.0.1:${port}`,
+  });
 });
 
 test('of a node port the address is that of a ready node, from outside when there is one', async () => {
   await bench.cluster.patch(inNamespace('v1', 'Service', 'clusterlink'), { spec: { type: 'NodePort' } });
-  const service = await bench.cluster.get<KubeObject & { readonly spec: { readonly ports: readonly { readonly nodePort: number }[] } }>(inNamespace('v1', 'Service', 'clusterlink'));
+  const service = await bench.cluster.get<KubeObject & { readonly spec: { readonly ports: readonly { readonly nodePort: number }[] } }>(
+    inNamespace('v1', 'Service', 'clusterlink'),
+  );
   const port = service?.spec.ports[0]?.nodePort;
   const makeNode = async (name: string, ready: string, addresses: readonly object[]): Promise<void> => {
     await bench.cluster.create({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
-    await bench.cluster.patchStatus({ apiVersion: 'v1', kind: 'Node', name }, { status: { addresses, conditions: [{ type: 'Ready', status: ready }] } });
+    await bench.cluster.patchStatus(
+      { apiVersion: 'v1', kind: 'Node', name },
+      { status: { addresses, conditions: [{ type: 'Ready', status: ready }] } },
+    );
   };
   await makeNode('a', 'False', [{ type: 'ExternalIP', address: '203.0.113.1' }]);
-  await expect(awaitGateway({ ingress: { type: 'NodePort' } })).rejects.toMatchObject({ code: 'unready', message: expect.stringContaining('0 of 1 nodes are ready') as string });
+  await expect(awaitGateway({ ingress: { type: 'NodePort' } })).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('0 of 1 nodes are ready') as string,
+  });
   await makeNode('b', 'True', [{ type: 'InternalIP', address: '10.0.0.2' }]);
   expect((await awaitGateway({ ingress: { type: 'NodePort' } })).endpoint).toEqual({ host: '10.0.0.2', port });
-  await makeNode('c', 'True', [{ type: 'InternalIP', address: '10.0.0.3' }, { type: 'ExternalIP', address: '203.0.113.3' }]);
+  await makeNode('c', 'True', [
+    { type: 'InternalIP', address: '10.0.0.3' },
+    { type: 'ExternalIP', address: '203.0.113.3' },
+  ]);
   expect((await awaitGateway({ ingress: { type: 'NodePort' } })).endpoint).toEqual({ host: '203.0.113.3', port });
 });
 
 test('a wait that fails names what the pods wait for', async () => {
   await setReady('cl-dataplane', 0);
   await bench.cluster.create({
-    apiVersion: 'v1', kind: 'Pod', metadata: { name: 'cl-dataplane-x', namespace: NAMESPACE, labels: { app: 'cl-dataplane' } }, spec: { containers: [{ name: 'dataplane', image: 'x' }] },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'cl-dataplane-x', namespace: NAMESPACE, labels: { app: 'cl-dataplane' } },
+    spec: { containers: [{ name: 'dataplane', image: 'x' }] },
   } as KubeObject);
-  const containerStatuses = [{ name: 'dataplane', ready: false, restartCount: 0, image: 'x', imageID: '', state: { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } } }];
+  const containerStatuses = [
+    {
+      name: 'dataplane',
+      ready: false,
+      restartCount: 0,
+      image: 'x',
+      imageID: '',
+      state: { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } },
+    },
+  ];
   await bench.cluster.patchStatus(inNamespace('v1', 'Pod', 'cl-dataplane-x'), { status: { phase: 'Pending', containerStatuses } });
   const place = { cluster: bench.cluster, fabric: FABRIC, namespace: NAMESPACE, peer: 'west', signal: new AbortController().signal };
-  const waiting = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(() => awaitDirectly(place, bench.peer, false, 200));
-  await expect(waiting).rejects.toMatchObject({ code: 'unready', message: expect.stringContaining('pod cl-dataplane-x: container dataplane waits: ImagePullBackOff, no such image') as string });
+  const waiting = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(() =>
+    awaitDirectly(place, bench.peer, false, 200),
+  );
+  await expect(waiting).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('pod cl-dataplane-x: container dataplane waits: ImagePullBackOff, no such image') as string,
+  });
 });

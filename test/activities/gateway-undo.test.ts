@@ -12,11 +12,18 @@ const ONE = claimantOf('bootstrap-one', 'run-1');
 const TWO = claimantOf('bootstrap-two', 'run-2');
 
 /** Cuts `install` off at its nth write, for every n until it gets through, and undoes it each time. Returns how many writes it has. */
-async function cutEverywhere(fault: 'reset' | 'reset-after', install: () => Promise<unknown>, undo: () => Promise<unknown>): Promise<number> {
+async function cutEverywhere(
+  fault: 'reset' | 'reset-after',
+  install: () => Promise<unknown>,
+  undo: () => Promise<unknown>,
+): Promise<number> {
   const [contents, inventory] = [await bench.contents(), await bench.inventory()];
   for (let nth = 1; ; nth += 1) {
     const cut = bench.faults.add({ match: WRITE, fault, nth, times: fault === 'reset' ? Infinity : 1 });
-    const failure = await install().then(() => undefined, (error: unknown) => error);
+    const failure = await install().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     bench.faults.clear();
     if (cut.fired() > 0) expect(failure).toBeDefined();
     await undo();
@@ -56,16 +63,27 @@ describe('on a gateway that stands', () => {
     await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
   });
 
-  const change = { options: { tag: 'v0.4.2', controlplaneReplicas: 2 }, peer: { ingress: { type: 'NodePort', nodePort: 30443 }, labels: { zone: 'a' } } } as const;
+  const change = {
+    options: { tag: 'v0.4.2', controlplaneReplicas: 2 },
+    peer: { ingress: { type: 'NodePort', nodePort: 30443 }, labels: { zone: 'a' } },
+  } as const;
 
-  test.each(['reset', 'reset-after'] as const)('a change of another request, each write met by %s', async (fault) => {
-    expect(await cutEverywhere(fault, () => bench.install(TWO, change), undo(TWO))).toBeGreaterThan(4);
-  }, 60_000);
+  test.each(['reset', 'reset-after'] as const)(
+    'a change of another request, each write met by %s',
+    async (fault) => {
+      expect(await cutEverywhere(fault, () => bench.install(TWO, change), undo(TWO))).toBeGreaterThan(4);
+    },
+    60_000,
+  );
 
-  test.each(['reset', 'reset-after'] as const)('a change of the same request by a later run, each write met by %s', async (fault) => {
-    const later = { ...ONE, run: 'run-3' };
-    expect(await cutEverywhere(fault, () => bench.install(later, change), undo(later))).toBeGreaterThan(4);
-  }, 60_000);
+  test.each(['reset', 'reset-after'] as const)(
+    'a change of the same request by a later run, each write met by %s',
+    async (fault) => {
+      const later = { ...ONE, run: 'run-3' };
+      expect(await cutEverywhere(fault, () => bench.install(later, change), undo(later))).toBeGreaterThan(4);
+    },
+    60_000,
+  );
 
   test('the undoing itself may be cut off anywhere, and goes on', async () => {
     const contents = await bench.contents();

@@ -16,8 +16,12 @@ const readSecret = async (name: string): Promise<Record<string, string>> => {
   const secret = await bench.cluster.get<SecretLike>(inNamespace('v1', 'Secret', name));
   return Object.fromEntries(Object.entries(secret?.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
 };
-const writes = (): string[] => bench.requests.filter(({ method, path }) => method !== 'GET' && !path.includes('dryRun')).map(({ verb, resource, name }) => `${verb} ${resource ?? ''} ${name ?? ''}`);
-const release = (claimant: typeof ONE, scope: 'run' | 'claim' | 'all') => bench.run('releaseGateway', { claimant, peer: bench.peer, scope });
+const writes = (): string[] =>
+  bench.requests
+    .filter(({ method, path }) => method !== 'GET' && !path.includes('dryRun'))
+    .map(({ verb, resource, name }) => `${verb} ${resource ?? ''} ${name ?? ''}`);
+const release = (claimant: typeof ONE, scope: 'run' | 'claim' | 'all') =>
+  bench.run('releaseGateway', { claimant, peer: bench.peer, scope });
 
 test('a gateway is installed with a certificate for the key that waits in the cluster', async () => {
   expect(await bench.install(ONE)).toEqual({ changed: true });
@@ -25,8 +29,18 @@ test('a gateway is installed with a certificate for the key that waits in the cl
   expect(new X509Certificate(peer['cert.pem'] ?? '').subjectAltName).toBe('DNS:west');
   expect(peer['ca.pem']).toBe(bench.authority.certificatePem);
   const names = (await bench.inventory()).map(({ object }) => object);
-  expect(names).toEqual(expect.arrayContaining([`Deployment ${NAMESPACE}/cl-controlplane`, `Deployment ${NAMESPACE}/cl-dataplane`, `Service ${NAMESPACE}/clusterlink`, `ConfigMap ${NAMESPACE}/skyfabric-gateway`, `Namespace ${NAMESPACE}`]));
-  expect(names.filter((name) => name.startsWith('Secret')).sort()).toEqual(['ca', 'controlplane', 'dataplane', 'peer'].map((name) => `Secret ${NAMESPACE}/cl-${name}`));
+  expect(names).toEqual(
+    expect.arrayContaining([
+      `Deployment ${NAMESPACE}/cl-controlplane`,
+      `Deployment ${NAMESPACE}/cl-dataplane`,
+      `Service ${NAMESPACE}/clusterlink`,
+      `ConfigMap ${NAMESPACE}/skyfabric-gateway`,
+      `Namespace ${NAMESPACE}`,
+    ]),
+  );
+  expect(names.filter((name) => name.startsWith('Secret')).sort()).toEqual(
+    ['ca', 'controlplane', 'dataplane', 'peer'].map((name) => `Secret ${NAMESPACE}/cl-${name}`),
+  );
 });
 
 test('a second run with the same input writes nothing at all', async () => {
@@ -57,7 +71,9 @@ test('removal leaves nothing, and the namespace that was there before stays as i
 test('a namespace of ours that others use stays with them', async () => {
   await bench.install(ONE);
   await bench.cluster.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: NAMESPACE } });
-  expect(await release(ONE, 'all')).toMatchObject({ note: `removed; namespace ${NAMESPACE} stays, because ConfigMap ${NAMESPACE}/theirs in it is not ours` });
+  expect(await release(ONE, 'all')).toMatchObject({
+    note: `removed; namespace ${NAMESPACE} stays, because ConfigMap ${NAMESPACE}/theirs in it is not ours`,
+  });
   expect(await bench.inventory()).toEqual([]);
   expect(await bench.cluster.get(inNamespace('v1', 'ConfigMap', 'theirs'))).toBeDefined();
 });
@@ -80,12 +96,16 @@ test('undoing puts the earlier gateway back exactly, with its Secrets', async ()
 
   await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-ca'), { data: { ca: Buffer.from('broken').toString('base64') } });
   const broken = await bench.contents();
-  expect(await bench.install(TWO, { options: { tag: 'v0.4.2', dataplane: 'go' }, peer: { labels: { zone: 'a' } } })).toEqual({ changed: true });
+  expect(await bench.install(TWO, { options: { tag: 'v0.4.2', dataplane: 'go' }, peer: { labels: { zone: 'a' } } })).toEqual({
+    changed: true,
+  });
   expect(await bench.contents()).not.toBe(broken);
   expect(await release(TWO, 'run')).toEqual({ changed: true, note: 'put back as it was' });
   expect(await bench.contents()).toBe(broken);
 
-  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-ca'), { data: { ca: Buffer.from((await siteAuthorityOf(before)) ?? '', 'base64').toString('base64') } });
+  await bench.cluster.patch(inNamespace('v1', 'Secret', 'cl-ca'), {
+    data: { ca: Buffer.from((await siteAuthorityOf(before)) ?? '', 'base64').toString('base64') },
+  });
   await bench.install({ ...ONE, run: 'run-3' }, { options: { logLevel: 'debug' } });
   expect(await release({ ...ONE, run: 'run-3' }, 'run')).toMatchObject({ note: 'put back as it was' });
   expect(await bench.contents()).toBe(before);
@@ -106,7 +126,9 @@ test('a certificate is kept while it is good, and made again for another authori
 test('new site certificates restart both Deployments', async () => {
   await bench.install(ONE);
   const revision = async (name: string): Promise<string | undefined> => {
-    const found = await bench.cluster.get<KubeObject & { spec: { template: { metadata: { annotations: Record<string, string> } } } }>(inNamespace('apps/v1', 'Deployment', name));
+    const found = await bench.cluster.get<KubeObject & { spec: { template: { metadata: { annotations: Record<string, string> } } } }>(
+      inNamespace('apps/v1', 'Deployment', name),
+    );
     return found?.spec.template.metadata.annotations['skyfabric.io/site-certificates'];
   };
   const before = [await revision('cl-controlplane'), await revision('cl-dataplane')];
@@ -117,10 +139,13 @@ test('new site certificates restart both Deployments', async () => {
   expect(after[0]).not.toBe(before[0]);
 });
 
-describe('what is somebody else\'s is refused before anything is written', () => {
+describe("what is somebody else's is refused before anything is written", () => {
   const refused = async (more: Parameters<GatewayBench['input']>[1], code: string, message: RegExp): Promise<void> => {
     const before = await bench.contents();
-    await expect(bench.run('prepareGateway', bench.input(TWO, more))).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+    await expect(bench.run('prepareGateway', bench.input(TWO, more))).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message) as string,
+    });
     await release(TWO, 'run');
     expect(await bench.contents()).toBe(before);
   };
@@ -146,9 +171,20 @@ describe('what is somebody else\'s is refused before anything is written', () =>
 
 test('definitions that were there stay as they are, and keep those that hold objects', async () => {
   await bench.install(ONE);
-  const definition = (name: string) => ({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: `${name}.clusterlink.net` });
-  await bench.cluster.patch(definition('peers'), { metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'skyfabric.io/fabric': null } } });
-  const theirs = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Export', metadata: { name: 'theirs', namespace: 'default' }, spec: { port: 80 } };
+  const definition = (name: string) => ({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    name: `${name}.clusterlink.net`,
+  });
+  await bench.cluster.patch(definition('peers'), {
+    metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'skyfabric.io/fabric': null } },
+  });
+  const theirs = {
+    apiVersion: 'clusterlink.net/v1alpha1',
+    kind: 'Export',
+    metadata: { name: 'theirs', namespace: 'default' },
+    spec: { port: 80 },
+  };
   await bench.cluster.create(theirs);
   await release(ONE, 'all');
   const left = await bench.cluster.list({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' });
@@ -173,7 +209,9 @@ test('no private key is in anything that the steps tell', async () => {
   await release(TWO, 'run');
   await expect(bench.run('deployGateway', { ...bench.input(TWO), certificatePem: 'x' })).rejects.toMatchObject({ code: 'conflict' });
   await release(ONE, 'run');
-  const keys = [...(await Promise.all(['cl-peer', 'cl-controlplane', 'cl-dataplane'].map(readSecret)))].flatMap((data) => Object.values(data));
+  const keys = [...(await Promise.all(['cl-peer', 'cl-controlplane', 'cl-dataplane'].map(readSecret)))].flatMap((data) =>
+    Object.values(data),
+  );
   expect(keys).toEqual([]);
   for (const text of bench.told) expect(text).not.toMatch(/PRIVATE KEY|UFJJVkFURSBLRVk|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW/);
 });

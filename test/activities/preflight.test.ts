@@ -22,9 +22,12 @@ async function check(more: Parameters<GatewayBench['input']>[1] = {}): Promise<R
   return Object.fromEntries(findings.map((finding) => [finding.check, finding]));
 }
 
-const failed = (findings: Record<string, CheckFinding>): string[] => Object.values(findings).filter(({ ok }) => !ok).map((finding) => finding.check);
+const failed = (findings: Record<string, CheckFinding>): string[] =>
+  Object.values(findings)
+    .filter(({ ok }) => !ok)
+    .map((finding) => finding.check);
 
-test('an empty cluster passes, and so does one with this peer\'s gateway', async () => {
+test("an empty cluster passes, and so does one with this peer's gateway", async () => {
   expect(failed(await check())).toEqual([]);
   expect(failed(await check({ options: { mode: 'operator' } }))).toEqual([]);
   await bench.install(ONE);
@@ -43,7 +46,9 @@ test('missing permissions are named, and everything else is still looked at', as
   await writeKubeconfig(kubeconfig, [{ ...bench.server, token }]);
   const findings = await check({ peer: { kubeconfig } });
   expect(failed(findings)).toEqual(['permissions']);
-  expect(findings['permissions']?.message).toMatch(/^\d+ of \d+ permissions are missing: get secrets in namespace clusterlink-system, .* and more$/);
+  expect(findings['permissions']?.message).toMatch(
+    /^\d+ of \d+ permissions are missing: get secrets in namespace clusterlink-system, .* and more$/,
+  );
   expect(findings['namespace']?.ok).toBe(true);
 });
 
@@ -53,10 +58,15 @@ test('a namespace that is being deleted is told', async () => {
   expect(failed(await check())).toEqual(['namespace']);
 });
 
-test('ClusterLink elsewhere on the cluster, or somebody else\'s in the namespace, is told', async () => {
+test("ClusterLink elsewhere on the cluster, or somebody else's in the namespace, is told", async () => {
   const labels = { app: 'cl-controlplane' };
   const deployment = (namespace: string): KubeObject =>
-    ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cl-controlplane', namespace }, spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'b' }] } } } }) as KubeObject;
+    ({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'cl-controlplane', namespace },
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'b' }] } } },
+    }) as KubeObject;
   await bench.cluster.create(deployment('default'));
   expect(failed(await check())).toEqual(['elsewhere']);
   expect(failed(await check({ peer: { namespace: 'default' } }))).toEqual(['gateway']);
@@ -64,29 +74,43 @@ test('ClusterLink elsewhere on the cluster, or somebody else\'s in the namespace
 
 test('a gateway of a peer of another name is told', async () => {
   await bench.install(ONE);
-  expect((await check({ peer: { name: 'east' } }))['gateway']).toMatchObject({ ok: false, message: expect.stringContaining('peer west, not of east') as string });
+  expect((await check({ peer: { name: 'east' } }))['gateway']).toMatchObject({
+    ok: false,
+    message: expect.stringContaining('peer west, not of east') as string,
+  });
 });
 
 test('definitions of somebody else are used, and said so', async () => {
   await bench.install(ONE);
-  await bench.cluster.patch({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'peers.clusterlink.net' }, { metadata: { labels: null } });
+  await bench.cluster.patch(
+    { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'peers.clusterlink.net' },
+    { metadata: { labels: null } },
+  );
   expect((await check())['definitions']).toMatchObject({ ok: true, message: expect.stringMatching(/^1 of/) as string });
 });
 
-test.each(['direct', 'operator'] as const)('the permissions that are asked for suffice to install, change, undo and remove a gateway (%s)', async (mode) => {
-  const design = bench.input(ONE, { options: { mode } });
-  const rules = neededPermissions({ peer: design.peer, options: design.clusterlink }).map(({ group, resource, verb, namespace }) => ({
-    apiGroups: [group], resources: [resource], verbs: [verb], ...(namespace === undefined ? {} : { namespaces: [namespace] }),
-  }));
-  const reviews = { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] };
-  const token = bench.server.addToken({ user: 'limited', rules: [reviews, ...rules] });
-  await writeKubeconfig(bench.peer.kubeconfig ?? '', [{ ...bench.server, token }]);
-  expect(failed(await check({ options: { mode } }))).toEqual([]);
-  await bench.install(ONE, { options: { mode } });
-  const later = claimantOf('bootstrap-two', 'run-2');
-  await bench.install(later, { options: { mode, tag: 'v0.4.2' } });
-  expect(await bench.run('releaseGateway', { claimant: later, peer: bench.peer, scope: 'run' })).toMatchObject({ note: 'put back as it was' });
-  await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
-  expect(await bench.run('releaseGateway', { claimant: ONE, peer: bench.peer, scope: 'all' })).toMatchObject({ note: 'removed' });
-  expect(await bench.inventory()).toEqual([]);
-});
+test.each(['direct', 'operator'] as const)(
+  'the permissions that are asked for suffice to install, change, undo and remove a gateway (%s)',
+  async (mode) => {
+    const design = bench.input(ONE, { options: { mode } });
+    const rules = neededPermissions({ peer: design.peer, options: design.clusterlink }).map(({ group, resource, verb, namespace }) => ({
+      apiGroups: [group],
+      resources: [resource],
+      verbs: [verb],
+      ...(namespace === undefined ? {} : { namespaces: [namespace] }),
+    }));
+    const reviews = { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] };
+    const token = bench.server.addToken({ user: 'limited', rules: [reviews, ...rules] });
+    await writeKubeconfig(bench.peer.kubeconfig ?? '', [{ ...bench.server, token }]);
+    expect(failed(await check({ options: { mode } }))).toEqual([]);
+    await bench.install(ONE, { options: { mode } });
+    const later = claimantOf('bootstrap-two', 'run-2');
+    await bench.install(later, { options: { mode, tag: 'v0.4.2' } });
+    expect(await bench.run('releaseGateway', { claimant: later, peer: bench.peer, scope: 'run' })).toMatchObject({
+      note: 'put back as it was',
+    });
+    await bench.run('settleGateway', { claimant: ONE, peer: bench.peer });
+    expect(await bench.run('releaseGateway', { claimant: ONE, peer: bench.peer, scope: 'all' })).toMatchObject({ note: 'removed' });
+    expect(await bench.inventory()).toEqual([]);
+  },
+);

@@ -24,7 +24,14 @@ async function listen(server: Server): Promise<number> {
 
 /** A gateway: it asks every caller for a certificate of the fabric. */
 const gateway = (maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3'): Server => {
-  const server = createTlsServer({ cert: west.certificatePem, key: west.keyPem, ca: authority.certificatePem, requestCert: true, rejectUnauthorized: true, maxVersion });
+  const server = createTlsServer({
+    cert: west.certificatePem,
+    key: west.keyPem,
+    ca: authority.certificatePem,
+    requestCert: true,
+    rejectUnauthorized: true,
+    maxVersion,
+  });
   return server.on('tlsClientError', () => undefined);
 };
 const probe = (port: number, more: Partial<Parameters<typeof probeGatewayTls>[0]> = {}) =>
@@ -34,14 +41,19 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)('a gateway that asks for a certificat
   await probe(await listen(gateway(version)), { authorityPem: authority.certificatePem });
 });
 
-test('another peer\'s gateway is told by its name', async () => {
+test("another peer's gateway is told by its name", async () => {
   const port = await listen(gateway());
-  await expect(probe(port, { servername: 'south' })).rejects.toMatchObject({ code: 'unreachable', message: expect.stringMatching(new RegExp(`south at 127.0.0.1:${port} answers as west`)) as string });
+  await expect(probe(port, { servername: 'south' })).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringMatching(new RegExp(`south at 127.0.0.1:${port} answers as west`)) as string,
+  });
 });
 
 test('a certificate of another authority is told', async () => {
   const other = await createFabricAuthority({ fabric: 'red', keyBits: 2048 });
-  await expect(probe(await listen(gateway()), { authorityPem: other.certificatePem })).rejects.toMatchObject({ message: expect.stringContaining('has not signed') as string });
+  await expect(probe(await listen(gateway()), { authorityPem: other.certificatePem })).rejects.toMatchObject({
+    message: expect.stringContaining('has not signed') as string,
+  });
   await probe(await listen(gateway()), { authorityPem: other.certificatePem + authority.certificatePem });
 });
 
@@ -50,16 +62,20 @@ test('a closed port, an unknown name, silence and plain text are told apart', as
   const port = await listen(closed);
   await new Promise((resolve) => closed.close(resolve));
   await expect(probe(port)).rejects.toMatchObject({ message: expect.stringContaining('refused the connection') as string });
-  await expect(probe(443, { host: 'no-such-host.invalid' })).rejects.toMatchObject({ message: expect.stringContaining('cannot be found') as string });
+  await expect(probe(443, { host: 'no-such-host.invalid' })).rejects.toMatchObject({
+    message: expect.stringContaining('cannot be found') as string,
+  });
   const silent = await listen(createTcpServer((socket) => socket.on('error', () => undefined)));
-  await expect(probe(silent, { timeoutMs: 50 })).rejects.toMatchObject({ message: expect.stringContaining('does not answer TLS within 0.05 s') as string });
+  await expect(probe(silent, { timeoutMs: 50 })).rejects.toMatchObject({
+    message: expect.stringContaining('does not answer TLS within 0.05 s') as string,
+  });
   const plain = await listen(createTcpServer((socket) => void socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n')));
   await expect(probe(plain)).rejects.toMatchObject({ message: expect.stringContaining('does not speak TLS') as string });
   const shut = await listen(createTcpServer((socket) => void socket.on('error', () => undefined).end()));
   await expect(probe(shut)).rejects.toMatchObject({ code: 'unreachable' });
 });
 
-test('an aborted probe ends with the signal\'s reason', async () => {
+test("an aborted probe ends with the signal's reason", async () => {
   const silent = await listen(createTcpServer((socket) => socket.on('error', () => undefined)));
   const controller = new AbortController();
   const reason = new Error('enough');

@@ -10,7 +10,14 @@ test('links are a word, a hub, or pairs of names that may hold dashes', () => {
   expect(readLinks('full-mesh', peers)).toEqual({ kind: 'full-mesh' });
   expect(readLinks('none', peers)).toEqual({ kind: 'none' });
   expect(readLinks('hub-and-spoke:us-west', peers)).toEqual({ kind: 'hub-and-spoke', hub: 'us-west' });
-  expect(readLinks('west-east, us-west-us-east-1,west:us-west', peers)).toEqual({ kind: 'pairs', pairs: [['west', 'east'], ['us-west', 'us-east-1'], ['west', 'us-west']] });
+  expect(readLinks('west-east, us-west-us-east-1,west:us-west', peers)).toEqual({
+    kind: 'pairs',
+    pairs: [
+      ['west', 'east'],
+      ['us-west', 'us-east-1'],
+      ['west', 'us-west'],
+    ],
+  });
 });
 
 test('links that are none, or may be several, are told', () => {
@@ -21,7 +28,9 @@ test('links that are none, or may be several, are told', () => {
 
 test('selectors narrow the admitted workloads', () => {
   const problems = new Problems();
-  expect(readAllow(['namespace=web', 'service-account=frontend', 'app=shop', 'tier='], problems)).toEqual({ clients: { namespace: 'web', serviceAccount: 'frontend', labels: { app: 'shop', tier: '' } } });
+  expect(readAllow(['namespace=web', 'service-account=frontend', 'app=shop', 'tier='], problems)).toEqual({
+    clients: { namespace: 'web', serviceAccount: 'frontend', labels: { app: 'shop', tier: '' } },
+  });
   expect(readAllow(['all'], problems)).toEqual({ mode: 'allow-all' });
   problems.throwIfAny('connect');
 });
@@ -39,8 +48,21 @@ test('what flags say of all peers and of single ones is joined', () => {
   };
   const peers = peersOf(values, {}, '/home/me', problems);
   expect(peers).toEqual([
-    { name: 'west', context: 'kind-west', kubeconfig: '/home/me/config', namespace: 'mesh', taskQueue: 'inside', ingress: { type: 'NodePort', nodePort: 30443, annotations: { 'a/b': 'c' } } },
-    { name: 'east', context: 'arn:aws:eks:eu:1:cluster/east=1', kubeconfig: '/home/me/config', namespace: 'mesh', ingress: { type: 'none', host: '2001:db8::1', port: 8443 } },
+    {
+      name: 'west',
+      context: 'kind-west',
+      kubeconfig: '/home/me/config',
+      namespace: 'mesh',
+      taskQueue: 'inside',
+      ingress: { type: 'NodePort', nodePort: 30443, annotations: { 'a/b': 'c' } },
+    },
+    {
+      name: 'east',
+      context: 'arn:aws:eks:eu:1:cluster/east=1',
+      kubeconfig: '/home/me/config',
+      namespace: 'mesh',
+      ingress: { type: 'none', host: '2001:db8::1', port: 8443 },
+    },
   ]);
   expect(taskQueuesOf({ peers })).toEqual(['inside']);
   problems.throwIfAny('bootstrap');
@@ -48,10 +70,15 @@ test('what flags say of all peers and of single ones is joined', () => {
 
 test("the file's peers are kept when no peer is given, and flags win over them", () => {
   const base = { peers: [{ name: 'west', context: 'a', namespace: 'x', labels: { zone: '1' } }] };
-  expect(peersOf({ namespace: 'mesh' }, base, '/', new Problems())).toEqual([{ name: 'west', context: 'a', namespace: 'mesh', labels: { zone: '1' } }]);
+  expect(peersOf({ namespace: 'mesh' }, base, '/', new Problems())).toEqual([
+    { name: 'west', context: 'a', namespace: 'mesh', labels: { zone: '1' } },
+  ]);
   expect(peersOf({ peer: ['east=b'] }, base, '/', new Problems())).toEqual([{ name: 'east', context: 'b' }]);
 });
 
 test('objects of a request are joined, and all else is replaced', () => {
-  expect(layOver({ a: { b: 1, c: 2 }, list: [1, 2] }, { a: { c: 3 }, list: [3], absent: undefined })).toEqual({ a: { b: 1, c: 3 }, list: [3] });
+  expect(layOver({ a: { b: 1, c: 2 }, list: [1, 2] }, { a: { c: 3 }, list: [3], absent: undefined })).toEqual({
+    a: { b: 1, c: 3 },
+    list: [3],
+  });
 });

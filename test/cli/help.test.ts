@@ -12,7 +12,22 @@ test('the program tells what there is', async () => {
 
 test('every command of the design is there', () => {
   expect([...commands].sort()).toEqual(
-    ['bootstrap', 'check', 'completion', 'connect', 'dev', 'disconnect', 'graph', 'history', 'link', 'playground', 'status', 'teardown', 'unlink', 'worker'].sort(),
+    [
+      'bootstrap',
+      'check',
+      'completion',
+      'connect',
+      'dev',
+      'disconnect',
+      'graph',
+      'history',
+      'link',
+      'playground',
+      'status',
+      'teardown',
+      'unlink',
+      'worker',
+    ].sort(),
   );
 });
 

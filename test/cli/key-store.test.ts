@@ -42,11 +42,15 @@ test('a directory keeps an authority until its last claim goes', async () => {
 
 test('the Secrets of a cluster keep an authority until its last claim goes', async () => {
   await livesAndDies(openKeyStore('kubernetes:west/keys', simulated.pool, directory));
-  expect(await simulated.cluster.get({ apiVersion: 'v1', kind: 'Secret', namespace: 'keys', name: 'skyfabric-authority-default' })).toBeUndefined();
+  expect(
+    await simulated.cluster.get({ apiVersion: 'v1', kind: 'Secret', namespace: 'keys', name: 'skyfabric-authority-default' }),
+  ).toBeUndefined();
 });
 
 test('workers that meet at one Secret agree on one authority', async () => {
-  const stores = ['kubernetes:west/keys', 'kubernetes:keys', 'kubernetes:west/keys'].map((url) => openKeyStore(url, simulated.pool, directory));
+  const stores = ['kubernetes:west/keys', 'kubernetes:keys', 'kubernetes:west/keys'].map((url) =>
+    openKeyStore(url, simulated.pool, directory),
+  );
   const made = await Promise.all(stores.map((store, index) => claim(store, `claim-${index}`)));
   expect(new Set(made.map(({ certificatePem }) => certificatePem)).size).toBe(1);
   expect(made.filter(({ created }) => created)).toHaveLength(1);

@@ -48,7 +48,13 @@ async function withFabric(body: (fabric: string, settings: CliSettings) => Promi
   const fabric = `f-${randomUUID().slice(0, 8)}`;
   const taskQueue = uniqueTaskQueue();
   await withWorker(environment, { taskQueue, activities: fakeActivities().activities }, async () => {
-    const guard = await environment.client.workflow.signalWithStart('GuardFabric', { workflowId: guardWorkflowId(fabric), taskQueue, args: [{ fabric }], signal: recordSignal, signalArgs: [CHANGE] });
+    const guard = await environment.client.workflow.signalWithStart('GuardFabric', {
+      workflowId: guardWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: recordSignal,
+      signalArgs: [CHANGE],
+    });
     try {
       await body(fabric, { env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: taskQueue } });
     } finally {

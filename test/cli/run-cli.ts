@@ -23,7 +23,9 @@ export interface CliSettings {
 }
 
 /** A context that remembers what is written. */
-export function testContext({ env = {}, cwd = '/', answer, terminal = false }: CliSettings = {}): Omit<CliRun, 'code'> & { readonly context: CliContext } {
+export function testContext({ env = {}, cwd = '/', answer, terminal = false }: CliSettings = {}): Omit<CliRun, 'code'> & {
+  readonly context: CliContext;
+} {
   const texts = { stdout: '', stderr: '' };
   const waiting: { readonly name: keyof typeof texts; readonly text: string; readonly done: () => void }[] = [];
   const holds = (name: keyof typeof texts, text: string): Promise<void> =>
@@ -67,7 +69,10 @@ export function startCli(args: readonly string[], settings: CliSettings = {}): C
 }
 
 /** Runs the program to its end. */
-export async function runCli(args: readonly string[], settings: CliSettings = {}): Promise<{ readonly code: ExitCode; readonly stdout: string; readonly stderr: string }> {
+export async function runCli(
+  args: readonly string[],
+  settings: CliSettings = {},
+): Promise<{ readonly code: ExitCode; readonly stdout: string; readonly stderr: string }> {
   const run = startCli(args, settings);
   return { code: await run.code, stdout: run.stdout(), stderr: run.stderr() };
 }

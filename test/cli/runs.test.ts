@@ -30,7 +30,10 @@ async function withFakes<T>(body: (fake: FakeActivities, settings: CliSettings) 
 
 /** What differs from run to run. */
 function stable(text: string, fabric: string): string {
-  return text.replaceAll(fabric, 'FABRIC').replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'RUN-ID').replace(/^ *[\d.ms ]+s  /gm, '  TIME  ');
+  return text
+    .replaceAll(fabric, 'FABRIC')
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'RUN-ID')
+    .replace(/^ *[\d.ms ]+s  /gm, '  TIME  ');
 }
 
 test('a bootstrap shows its steps on standard error and its result on standard output', async () => {
@@ -48,7 +51,11 @@ test('json and yaml hold the whole result', async () => {
   await withFakes(async (_, given) => {
     const fabric = fabricName();
     const json = await runCli(['bootstrap', '--fabric', fabric, ...PEERS, '-o', 'json'], given);
-    expect(JSON.parse(json.stdout)).toMatchObject({ workflowId: `bootstrap/${fabric}/east+west`, outcome: 'done', result: { fabric, links: [{ a: 'east', b: 'west' }] } });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      workflowId: `bootstrap/${fabric}/east+west`,
+      outcome: 'done',
+      result: { fabric, links: [{ a: 'east', b: 'west' }] },
+    });
     const yaml = await runCli(['check', '--fabric', fabric, ...PEERS, '-o', 'yaml'], given);
     expect(stable(yaml.stdout, fabric)).toMatchSnapshot();
   });
@@ -59,10 +66,17 @@ test('a request is read from a file, and flags win over it', async () => {
   try {
     await withFakes(async (fake, given) => {
       const fabric = fabricName();
-      await writeFile(join(directory, 'fabric.yaml'), 'fabric: other\npeers:\n  - {name: west, context: kind-west, kubeconfig: config}\nclusterlink: {dataplane: go, tag: v0.4.0}\n');
+      await writeFile(
+        join(directory, 'fabric.yaml'),
+        'fabric: other\npeers:\n  - {name: west, context: kind-west, kubeconfig: config}\nclusterlink: {dataplane: go, tag: v0.4.0}\n',
+      );
       const { code } = await runCli(['check', '-f', 'fabric.yaml', '--fabric', fabric, '--tag', 'v0.4.1'], { ...given, cwd: directory });
       expect(code).toBe(0);
-      expect(fake.calls.find(({ name }) => name === 'preflight')?.input).toMatchObject({ fabric, peer: { name: 'west', kubeconfig: join(directory, 'config') }, clusterlink: { dataplane: 'go', tag: 'v0.4.1' } });
+      expect(fake.calls.find(({ name }) => name === 'preflight')?.input).toMatchObject({
+        fabric,
+        peer: { name: 'west', kubeconfig: join(directory, 'config') },
+        clusterlink: { dataplane: 'go', tag: 'v0.4.1' },
+      });
     });
   } finally {
     await rm(directory, { recursive: true });
@@ -89,12 +103,18 @@ test('a failed run tells the problem, what was undone and the residue, and exits
     const { code, stdout, stderr } = await runCli(['bootstrap', '--fabric', fabric, ...PEERS], given);
     const ending = stderr.slice(stderr.indexOf('Failed at'));
     expect(stdout).toBe('');
-    expect(ending).toMatch(/^Failed at await gateway on west: awaitGateway failed \[conflict\]\n {2}Hint: try again\n {2}Undone: .*remove gateway/);
+    expect(ending).toMatch(
+      /^Failed at await gateway on west: awaitGateway failed \[conflict\]\n {2}Hint: try again\n {2}Undone: .*remove gateway/,
+    );
     expect(ending).toContain('Residue: none');
     expect(ending).toContain(`Run: bootstrap/${fabric}/east+west`);
     expect(code).toBe(1);
     const again = await runCli(['bootstrap', '--fabric', fabric, ...PEERS, '-o', 'json'], given);
-    expect(JSON.parse(again.stdout)).toMatchObject({ outcome: 'failed', problem: { code: 'conflict' }, rollback: { failedPeer: 'west', residue: [] } });
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      outcome: 'failed',
+      problem: { code: 'conflict' },
+      rollback: { failedPeer: 'west', residue: [] },
+    });
   });
 });
 
@@ -219,6 +239,9 @@ test('services are connected, links taken down and services disconnected, each w
     ];
     expect(outputs.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     expect(outputs.map(({ stdout }) => stdout).join('')).toMatchSnapshot();
-    expect(fake.calls.find(({ name }) => name === 'ensureAccess')?.input['access']).toMatchObject({ mode: 'service', clients: { namespace: 'web' } });
+    expect(fake.calls.find(({ name }) => name === 'ensureAccess')?.input['access']).toMatchObject({
+      mode: 'service',
+      clients: { namespace: 'web' },
+    });
   });
 });

@@ -14,7 +14,12 @@ import { testContext } from './run-cli';
 
 const HOSTILE = 'a\u001b[2Jb\u0007\u009b31m\u202ec\td\r\ne';
 
-const step = (more: Partial<StepStatus> & Pick<StepStatus, 'id' | 'title'>): StepStatus => ({ state: 'done', startedAt: 1_000, endedAt: 2_500, ...more });
+const step = (more: Partial<StepStatus> & Pick<StepStatus, 'id' | 'title'>): StepStatus => ({
+  state: 'done',
+  startedAt: 1_000,
+  endedAt: 2_500,
+  ...more,
+});
 
 const STATUS: RunStatus = {
   kind: 'BootstrapFabric',
@@ -23,9 +28,23 @@ const STATUS: RunStatus = {
   steps: [
     step({ id: 'fabric/read-register', title: 'read register' }),
     step({ id: 'west/preflight', title: 'preflight', peer: 'west', note: 'v1.34.0' }),
-    { id: 'west/deploy-gateway', title: 'deploy gateway', peer: 'west', state: 'running', attempts: 3, startedAt: 2_000, lastError: { code: 'unready', message: `pod cl-controlplane: ${HOSTILE}` } },
+    {
+      id: 'west/deploy-gateway',
+      title: 'deploy gateway',
+      peer: 'west',
+      state: 'running',
+      attempts: 3,
+      startedAt: 2_000,
+      lastError: { code: 'unready', message: `pod cl-controlplane: ${HOSTILE}` },
+    },
     step({ id: 'east/preflight', title: 'preflight', peer: 'east', state: 'undone' }),
-    step({ id: 'east/deploy-gateway', title: 'deploy gateway', peer: 'east', state: 'not-undone', lastError: { code: 'forbidden', message: 'may not delete Secrets' } }),
+    step({
+      id: 'east/deploy-gateway',
+      title: 'deploy gateway',
+      peer: 'east',
+      state: 'not-undone',
+      lastError: { code: 'forbidden', message: 'may not delete Secrets' },
+    }),
   ],
 };
 
@@ -41,7 +60,15 @@ test('control characters are told, never sent', () => {
 });
 
 test('columns are as wide as their widest cell', () => {
-  expect(columns([['a', 'b'], ['long', 'x\ny']], ['NAME', 'WHAT'])).toEqual(['NAME  WHAT', 'a     b', 'long  x y']);
+  expect(
+    columns(
+      [
+        ['a', 'b'],
+        ['long', 'x\ny'],
+      ],
+      ['NAME', 'WHAT'],
+    ),
+  ).toEqual(['NAME  WHAT', 'a     b', 'long  x y']);
   expect(cut('abcdef', 4)).toBe('abc…');
   expect([0, 400, 9_960, 59_600, 65_000, 7_800_000].map(span)).toEqual(['0.0s', '0.4s', '10s', '1m 00s', '1m 05s', '2h 10m']);
 });
@@ -54,7 +81,10 @@ test('a tree that does not fit folds the peers that are done', () => {
   const lines = stepTree(STATUS, { now: 14_000, paint: uncoloured, columns: 80, rows: 6 });
   expect(lines).toHaveLength(6);
   expect(lines[0]).toBe('  fabric default ✔ 1 steps done');
-  const many: RunStatus = { ...STATUS, steps: Array.from({ length: 50 }, (_, index) => step({ id: `${index}`, title: 'deploy', peer: `p${index}`, state: 'running' })) };
+  const many: RunStatus = {
+    ...STATUS,
+    steps: Array.from({ length: 50 }, (_, index) => step({ id: `${index}`, title: 'deploy', peer: `p${index}`, state: 'running' })),
+  };
   expect(stepTree(many, { now: 0, paint: uncoloured, columns: 80, rows: 10 }).at(-1)).toBe('  … and 91 more lines');
 });
 
@@ -65,7 +95,12 @@ test('without a terminal each change is one line', () => {
   view.update(STATUS);
   clock = 12_000;
   view.update(STATUS);
-  view.update({ ...STATUS, steps: STATUS.steps.map((known) => (known.state === 'running' ? { ...known, state: 'done', note: 'created', lastError: undefined! } : known)) });
+  view.update({
+    ...STATUS,
+    steps: STATUS.steps.map((known) =>
+      known.state === 'running' ? { ...known, state: 'done', note: 'created', lastError: undefined! } : known,
+    ),
+  });
   view.note('Cancelling');
   view.end();
   expect(stderr()).toMatchSnapshot();
@@ -95,14 +130,25 @@ test('a failed run is told with its place, its undoing and its residue', () => {
     inventories: { west: { before: 2, after: 3 } },
     residue: [{ peer: 'west', object: 'Secret clusterlink-system/cl-peer', why: `created by this run${HOSTILE}` }],
   };
-  expect(failureText('failed', { code: 'unready', message: 'two things:\n  one\n  other', hint: 'Look.', peer: 'west', object: 'Pod x/y' }, rollback, uncoloured)).toMatchSnapshot();
-  expect(failureText('cancelled', { code: 'cancelled', message: 'the run was cancelled' }, undefined, uncoloured)).toBe('Cancelled: the run was cancelled [cancelled]');
+  expect(
+    failureText(
+      'failed',
+      { code: 'unready', message: 'two things:\n  one\n  other', hint: 'Look.', peer: 'west', object: 'Pod x/y' },
+      rollback,
+      uncoloured,
+    ),
+  ).toMatchSnapshot();
+  expect(failureText('cancelled', { code: 'cancelled', message: 'the run was cancelled' }, undefined, uncoloured)).toBe(
+    'Cancelled: the run was cancelled [cancelled]',
+  );
 });
 
 test('an error is told with its hint, and the code decides how the program ends', () => {
   const { context, stderr } = testContext();
   expect(reportError(context, new FabricError({ code: 'invalid', message: 'bad', hint: 'Mend it.' }))).toBe(2);
-  expect(reportError(context, new FabricError({ code: 'unreachable', message: `no answer${HOSTILE}`, peer: 'west', object: 'Pod x/y' }))).toBe(1);
+  expect(
+    reportError(context, new FabricError({ code: 'unreachable', message: `no answer${HOSTILE}`, peer: 'west', object: 'Pod x/y' })),
+  ).toBe(1);
   expect(reportError(context, new TypeError('x is not a function'))).toBe(1);
   expect(reportError(context, 'text')).toBe(1);
   expect(stderr()).toMatchSnapshot();
@@ -113,5 +159,7 @@ test('the page of a run is known for dev servers, for the cloud, and when it is 
   expect(uiBase('team.a1b2.tmprl.cloud:7233', {})).toBe('https://cloud.temporal.io');
   expect(uiBase('temporal.example:7233', {})).toBeUndefined();
   expect(uiBase('temporal.example:7233', { SKYFABRIC_UI_URL: 'https://ui.example/' })).toBe('https://ui.example');
-  expect(runUrl('http://ui', 'default', 'bootstrap/default/a+b', 'r')).toBe('http://ui/namespaces/default/workflows/bootstrap%2Fdefault%2Fa%2Bb/r');
+  expect(runUrl('http://ui', 'default', 'bootstrap/default/a+b', 'r')).toBe(
+    'http://ui/namespaces/default/workflows/bootstrap%2Fdefault%2Fa%2Bb/r',
+  );
 });

@@ -11,7 +11,8 @@ const importing = (id: string, sources: readonly string[], more: Partial<ImportN
   claim(id, { port: 80, sources, loadBalancing: 'round-robin', merge: false, ...more });
 
 describe('composeImport', () => {
-  const sourcesOf = (claims: readonly Claim<ImportNeed>[]): string[] => composeImport(REF, claims, undefined).spec.sources.map(({ peer }) => peer);
+  const sourcesOf = (claims: readonly Claim<ImportNeed>[]): string[] =>
+    composeImport(REF, claims, undefined).spec.sources.map(({ peer }) => peer);
 
   test('The sources are those of all claims, each once, in an order that does not depend on who came first.', () => {
     const peers = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1 });
@@ -27,16 +28,24 @@ describe('composeImport', () => {
   });
 
   test('The label is there only for a merge, and is switched off on an object that has it.', () => {
-    expect(composeImport(REF, [importing('a', ['east'], { merge: true })], undefined).labels).toEqual({ 'import.clusterlink.net/merge': 'true' });
+    expect(composeImport(REF, [importing('a', ['east'], { merge: true })], undefined).labels).toEqual({
+      'import.clusterlink.net/merge': 'true',
+    });
     expect(composeImport(REF, [importing('a', ['east'])], undefined).labels).toEqual({});
-    const merging = { ...REF, metadata: { name: 'web', labels: { 'import.clusterlink.net/merge': 'true' } }, spec: { port: 80, sources: [] } };
+    const merging = {
+      ...REF,
+      metadata: { name: 'web', labels: { 'import.clusterlink.net/merge': 'true' } },
+      spec: { port: 80, sources: [] },
+    };
     expect(composeImport(REF, [importing('a', ['east'])], merging).labels).toEqual({ 'import.clusterlink.net/merge': 'false' });
   });
 });
 
 test('composeExport refuses two ports, and names both claimants and what to do.', () => {
   const claims = [claim('a', { port: 80, importers: [] }), claim('b', { port: 81, importers: [] })];
-  expect(() => composeExport({ ...REF, kind: 'Export' }, claims)).toThrow('Export shop/web is shared by connect/a, which needs port 80, and connect/b, which needs port 81.');
+  expect(() => composeExport({ ...REF, kind: 'Export' }, claims)).toThrow(
+    'Export shop/web is shared by connect/a, which needs port 80, and connect/b, which needs port 81.',
+  );
 });
 
 describe('a Peer', () => {
@@ -45,7 +54,9 @@ describe('a Peer', () => {
     kind: 'Peer',
     metadata: { name: 'east', annotations: since === undefined ? {} : { [GATEWAYS_SINCE]: since } },
     spec: { gateways: [{ host, port: 443 }] },
-    ...(stated === undefined ? {} : { status: { conditions: [{ type: 'PeerReachable', status: 'True' as const, lastTransitionTime: stated }] } }),
+    ...(stated === undefined
+      ? {}
+      : { status: { conditions: [{ type: 'PeerReachable', status: 'True' as const, lastTransitionTime: stated }] } }),
   });
   const NOW = '2026-01-01T00:01:00.000Z';
   const now = Date.parse(NOW);

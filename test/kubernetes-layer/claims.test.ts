@@ -35,15 +35,29 @@ beforeEach(async () => {
   simulated.writes.length = 0;
 });
 
-const claimed = (id: string, sources: readonly string[], run = `run-of-${id}`): Claim<Need> => ({ id, by: `connect/${id}`, run, need: { sources } });
+const claimed = (id: string, sources: readonly string[], run = `run-of-${id}`): Claim<Need> => ({
+  id,
+  by: `connect/${id}`,
+  run,
+  need: { sources },
+});
 
-function ensure(claim: Claim<Need>, extra: { adopt?: boolean; fabric?: string; compose?: Compose<Need>; signal?: AbortSignal } = {}): Promise<EnsureClaimResult> {
+function ensure(
+  claim: Claim<Need>,
+  extra: { adopt?: boolean; fabric?: string; compose?: Compose<Need>; signal?: AbortSignal } = {},
+): Promise<EnsureClaimResult> {
   return ensureClaim<Need>(simulated.cluster, { ref: REF, fabric: FABRIC, claim, compose, ...extra });
 }
 
 function release(options: Partial<ReleaseClaimsOptions<Need>> & { id?: string } = {}): Promise<ReleaseClaimsResult<Need>> {
   const { id, ...rest } = options;
-  return releaseClaims<Need>(simulated.cluster, { ref: REF, fabric: FABRIC, matches: (claim) => id === undefined || claim.id === id, compose, ...rest });
+  return releaseClaims<Need>(simulated.cluster, {
+    ref: REF,
+    fabric: FABRIC,
+    matches: (claim) => id === undefined || claim.id === id,
+    compose,
+    ...rest,
+  });
 }
 
 const read = (): Promise<ConfigMap | undefined> => simulated.cluster.get<ConfigMap>(REF);
@@ -61,7 +75,12 @@ test('the first claim creates the object, with our labels and the claim as an an
   expect(result).toMatchObject({ created: true, changed: true });
   expect(await content()).toEqual({
     data: { west: 'yes' },
-    labels: { purpose: 'test', 'app.kubernetes.io/managed-by': 'skyfabric', 'skyfabric.io/fabric': 'blue', 'skyfabric.io/origin': 'created' },
+    labels: {
+      purpose: 'test',
+      'app.kubernetes.io/managed-by': 'skyfabric',
+      'skyfabric.io/fabric': 'blue',
+      'skyfabric.io/origin': 'created',
+    },
     annotations: { 'claim.skyfabric.io/a': '{"by":"connect/a","need":{"sources":["west"]},"run":"run-of-a"}' },
   });
 });
@@ -85,7 +104,10 @@ test('the same claim again writes nothing, and stays with the run that set it', 
 
 test('an object that drifted is mended, and what others added to it stays', async () => {
   await ensure(claimed('a', ['west']));
-  await simulated.cluster.patch(REF, { data: { west: 'broken', foreign: 'kept' }, metadata: { labels: { theirs: 'kept', purpose: null } } });
+  await simulated.cluster.patch(REF, {
+    data: { west: 'broken', foreign: 'kept' },
+    metadata: { labels: { theirs: 'kept', purpose: null } },
+  });
   expect(await ensure(claimed('a', ['west']))).toMatchObject({ changed: true });
   expect(await read()).toMatchObject({ data: { west: 'yes', foreign: 'kept' }, metadata: { labels: { theirs: 'kept', purpose: 'test' } } });
 });
@@ -144,7 +166,12 @@ describe('objects of others', () => {
   const foreign: ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: { name: 'shared', namespace: 'default', labels: { purpose: 'theirs', 'app.kubernetes.io/managed-by': 'helm' }, annotations: { note: 'theirs' } },
+    metadata: {
+      name: 'shared',
+      namespace: 'default',
+      labels: { purpose: 'theirs', 'app.kubernetes.io/managed-by': 'helm' },
+      annotations: { note: 'theirs' },
+    },
     data: { west: 'no', local: 'yes' },
   };
 
@@ -157,7 +184,10 @@ describe('objects of others', () => {
 
   test('of another fabric are a conflict that names it, even with adoption', async () => {
     await ensure(claimed('a', ['west']), { fabric: 'red' });
-    await expect(ensure(claimed('b', ['south']), { adopt: true })).rejects.toMatchObject({ code: 'conflict', message: 'ConfigMap default/shared belongs to fabric red, not to blue.' });
+    await expect(ensure(claimed('b', ['south']), { adopt: true })).rejects.toMatchObject({
+      code: 'conflict',
+      message: 'ConfigMap default/shared belongs to fabric red, not to blue.',
+    });
     expect(await release()).toMatchObject({ changed: false });
     expect((await read())?.data).toEqual({ west: 'yes' });
   });
@@ -166,7 +196,10 @@ describe('objects of others', () => {
     await simulated.cluster.create(foreign);
     const before = await content();
     expect(await ensure(claimed('a', ['west']), { adopt: true })).toMatchObject({ created: false, changed: true });
-    expect(await read()).toMatchObject({ data: { west: 'yes', local: 'yes' }, metadata: { labels: { 'skyfabric.io/origin': 'adopted', purpose: 'test' } } });
+    expect(await read()).toMatchObject({
+      data: { west: 'yes', local: 'yes' },
+      metadata: { labels: { 'skyfabric.io/origin': 'adopted', purpose: 'test' } },
+    });
     // The second claim's compose also touches an annotation that the first left alone.
     await ensure(claimed('b', ['south']), { compose: (...input) => ({ ...compose(...input), annotations: { note: 'ours' } }) });
     await release({ id: 'a' });
@@ -179,7 +212,9 @@ describe('objects of others', () => {
   test('are never adopted when they are Secrets', async () => {
     const ref = { ...REF, kind: 'Secret' };
     await simulated.cluster.create({ ...foreign, kind: 'Secret', data: {} });
-    await expect(ensureClaim<Need>(simulated.cluster, { ref, fabric: FABRIC, claim: claimed('a', []), adopt: true, compose })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(
+      ensureClaim<Need>(simulated.cluster, { ref, fabric: FABRIC, claim: claimed('a', []), adopt: true, compose }),
+    ).rejects.toMatchObject({ code: 'conflict' });
     await simulated.cluster.delete(ref);
   });
 });
@@ -205,7 +240,9 @@ test('claims that contradict each other are the conflict that compose throws, an
 });
 
 test('compose sees the current object and may keep what a controller set', async () => {
-  const keeping: Compose<Need> = (claims, current) => ({ data: { ...(compose(claims, current)['data'] as object), port: (current as ConfigMap | undefined)?.data?.['port'] } });
+  const keeping: Compose<Need> = (claims, current) => ({
+    data: { ...(compose(claims, current)['data'] as object), port: (current as ConfigMap | undefined)?.data?.['port'] },
+  });
   await ensure(claimed('a', ['west']), { compose: keeping });
   await simulated.cluster.patch(REF, { data: { port: '1024' } });
   expect(await ensure(claimed('a', ['west']), { compose: keeping })).toMatchObject({ changed: false });
@@ -217,22 +254,30 @@ test('defaults that the server fills in are no drift', async () => {
   const ref: ObjectRef = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'default', name: 'gateway' };
   const labels = { app: 'gateway' };
   const composeDeployment = (image: string) => () => ({
-    spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'app', image, ports: [{ containerPort: 80 }], env: [] }] } } },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'app', image, ports: [{ containerPort: 80 }], env: [] }] } },
+    },
   });
   const options = { ref, fabric: FABRIC, claim: { id: 'a', by: 'x', run: '1', need: {} } };
   await ensureClaim(simulated.cluster, { ...options, compose: composeDeployment('v1') });
   expect(await ensureClaim(simulated.cluster, { ...options, compose: composeDeployment('v1') })).toMatchObject({ changed: false });
   expect(await ensureClaim(simulated.cluster, { ...options, compose: composeDeployment('v2') })).toMatchObject({ changed: true });
-  expect(await releaseClaims(simulated.cluster, { ...options, matches: () => true, compose: composeDeployment('v2') })).toMatchObject({ removed: true });
+  expect(await releaseClaims(simulated.cluster, { ...options, matches: () => true, compose: composeDeployment('v2') })).toMatchObject({
+    removed: true,
+  });
 });
 
-test.each(['{', '[]', '"x"', '{"by":"x"}', '{"by":"x","run":"r","need":{},"earlier":1}'])('the mangled claim %j is a conflict that names the annotation', async (value) => {
-  await ensure(claimed('a', ['west']));
-  await simulated.cluster.patch(REF, { metadata: { annotations: { 'claim.skyfabric.io/b': value } } });
-  const expected = { code: 'conflict', message: expect.stringContaining('claim.skyfabric.io/b of ConfigMap default/shared') as unknown };
-  await expect(ensure(claimed('a', ['west']))).rejects.toMatchObject(expected);
-  await expect(release()).rejects.toMatchObject(expected);
-});
+test.each(['{', '[]', '"x"', '{"by":"x"}', '{"by":"x","run":"r","need":{},"earlier":1}'])(
+  'the mangled claim %j is a conflict that names the annotation',
+  async (value) => {
+    await ensure(claimed('a', ['west']));
+    await simulated.cluster.patch(REF, { metadata: { annotations: { 'claim.skyfabric.io/b': value } } });
+    const expected = { code: 'conflict', message: expect.stringContaining('claim.skyfabric.io/b of ConfigMap default/shared') as unknown };
+    await expect(ensure(claimed('a', ['west']))).rejects.toMatchObject(expected);
+    await expect(release()).rejects.toMatchObject(expected);
+  },
+);
 
 test.each(['', 'a/b', '-a', 'x'.repeat(64), 'a b'])('%j cannot be the id of a claim', async (id) => {
   await expect(ensure(claimed(id, []))).rejects.toMatchObject({ code: 'invalid' });
@@ -241,8 +286,12 @@ test.each(['', 'a/b', '-a', 'x'.repeat(64), 'a b'])('%j cannot be the id of a cl
 
 test('where the kind is unknown there is nothing to release, and nothing can be claimed', async () => {
   const ref = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Import', namespace: 'default', name: 'echo' };
-  expect(await releaseClaims<Need>(simulated.cluster, { ref, fabric: FABRIC, matches: () => true, compose })).toMatchObject({ changed: false });
-  await expect(ensureClaim<Need>(simulated.cluster, { ref, fabric: FABRIC, claim: claimed('a', []), compose })).rejects.toMatchObject({ code: 'not_found' });
+  expect(await releaseClaims<Need>(simulated.cluster, { ref, fabric: FABRIC, matches: () => true, compose })).toMatchObject({
+    changed: false,
+  });
+  await expect(ensureClaim<Need>(simulated.cluster, { ref, fabric: FABRIC, claim: claimed('a', []), compose })).rejects.toMatchObject({
+    code: 'not_found',
+  });
 });
 
 describe('races', () => {
@@ -265,12 +314,15 @@ describe('races', () => {
     await expect(ensure(claimed('b', ['south']))).rejects.toMatchObject({ code: 'unavailable', object: 'ConfigMap default/shared' });
   });
 
-  test.each(['create', 'update'] as const)('an operation (%s) that happened although its answer was lost is not done twice', async (verb) => {
-    if (verb === 'update') await ensure(claimed('b', ['south']));
-    simulated.faults.add({ match: { verb }, fault: 'error-after' });
-    await expect(ensure(claimed('a', ['west']))).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await ensure(claimed('a', ['west']))).toMatchObject({ changed: false });
-  });
+  test.each(['create', 'update'] as const)(
+    'an operation (%s) that happened although its answer was lost is not done twice',
+    async (verb) => {
+      if (verb === 'update') await ensure(claimed('b', ['south']));
+      simulated.faults.add({ match: { verb }, fault: 'error-after' });
+      await expect(ensure(claimed('a', ['west']))).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await ensure(claimed('a', ['west']))).toMatchObject({ changed: false });
+    },
+  );
 
   test('somebody who claims the object just before it would be deleted keeps it', async () => {
     await ensure(claimed('a', ['west']));
@@ -338,7 +390,9 @@ test('whatever the order of claims and releases, the object is what the claims t
         const object = await read();
         const expected = [...model].map(([, need]) => need).flat();
         expect(object?.data === undefined ? [] : Object.keys(object.data).sort()).toEqual([...new Set(expected)].sort());
-        expect(object === undefined ? [] : readClaims<Need>(object).map((claim) => [claim.id, claim.need.sources])).toEqual([...model].sort());
+        expect(object === undefined ? [] : readClaims<Need>(object).map((claim) => [claim.id, claim.need.sources])).toEqual(
+          [...model].sort(),
+        );
       }
       await release();
       expect(await read()).toBeUndefined();

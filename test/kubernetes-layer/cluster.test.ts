@@ -84,9 +84,16 @@ test('patches merge into the object, and only the status when it is meant', asyn
   expect(await simulated.cluster.patch<ConfigMap>(REF, { data: { a: null, c: '1' } })).toMatchObject({ data: { b: '1', c: '1' } });
   await expect(simulated.cluster.patch({ ...REF, name: 'absent' }, {})).rejects.toMatchObject({ code: 'not_found' });
   const service: ObjectRef = { apiVersion: 'v1', kind: 'Service', namespace: 'default', name: 'front' };
-  await simulated.cluster.create({ ...service, metadata: { name: 'front', namespace: 'default' }, spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } });
+  await simulated.cluster.create({
+    ...service,
+    metadata: { name: 'front', namespace: 'default' },
+    spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+  });
   const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } };
-  expect(await simulated.cluster.patchStatus(service, { status, spec: { ports: [] } })).toMatchObject({ status, spec: { ports: [{ port: 80 }] } });
+  expect(await simulated.cluster.patchStatus(service, { status, spec: { ports: [] } })).toMatchObject({
+    status,
+    spec: { ports: [{ port: 80 }] },
+  });
 });
 
 test('a delete with preconditions spares a later object of the same name, and a changed one', async () => {
@@ -102,7 +109,12 @@ test('a delete with preconditions spares a later object of the same name, and a 
 
 test('lists are selected by labels and fields, and items carry their kind', async () => {
   await simulated.cluster.create(config({}, 'prices'));
-  const { items } = await simulated.cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', labelSelector: 'set=test', fieldSelector: 'metadata.name=prices' });
+  const { items } = await simulated.cluster.list({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    labelSelector: 'set=test',
+    fieldSelector: 'metadata.name=prices',
+  });
   expect(items).toMatchObject([{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'prices' } }]);
   expect((await simulated.cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', labelSelector: 'set=none' })).items).toEqual([]);
 });
@@ -112,7 +124,10 @@ test('long lists are read page by page', async () => {
   const server = await startScriptedServer((request, response) => {
     const token = new URL(request.url ?? '', 'https://host').searchParams.get('continue');
     const page = Number(token ?? '0');
-    answer(response, 200, { metadata: { resourceVersion: '9', ...(page < 2 ? { continue: String(page + 1) } : {}) }, items: [{ metadata: { name: names[page] } }] });
+    answer(response, 200, {
+      metadata: { resourceVersion: '9', ...(page < 2 ? { continue: String(page + 1) } : {}) },
+      items: [{ metadata: { name: names[page] } }],
+    });
   });
   try {
     const { items, resourceVersion } = await server.client().list({ apiVersion: 'v1', kind: 'ConfigMap' });
@@ -126,7 +141,10 @@ test('long lists are read page by page', async () => {
 test('an answer that is no JSON is told as such', async () => {
   const server = await startScriptedServer((_request, response) => response.end('<html>log in</html>'));
   try {
-    await expect(server.client().get(REF)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('something that is not JSON') as unknown });
+    await expect(server.client().get(REF)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('something that is not JSON') as unknown,
+    });
   } finally {
     await server.close();
   }
@@ -146,7 +164,9 @@ test('an object in a namespace that is being deleted is pending', async () => {
   const held = { ...config({}), metadata: { name: 'held', namespace: 'leaving', finalizers: ['skyfabric.test/hold'] } };
   await simulated.cluster.create(held);
   await simulated.cluster.delete(namespace);
-  await expect(simulated.cluster.create({ ...held, metadata: { name: 'late', namespace: 'leaving' } })).rejects.toMatchObject({ code: 'pending' });
+  await expect(simulated.cluster.create({ ...held, metadata: { name: 'late', namespace: 'leaving' } })).rejects.toMatchObject({
+    code: 'pending',
+  });
   await simulated.cluster.patch({ ...REF, namespace: 'leaving', name: 'held' }, { metadata: { finalizers: null } });
 });
 
@@ -163,7 +183,9 @@ test('a user without the permission is told which one is missing', async () => {
 
 test('paths are built for core and grouped, namespaced and cluster-wide kinds, and unknown kinds are refused', () => {
   expect(objectPath(REF)).toBe('/api/v1/namespaces/default/configmaps/prices');
-  expect(objectPath({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name: 'a:b' })).toBe('/apis/rbac.authorization.k8s.io/v1/clusterroles/a%3Ab');
+  expect(objectPath({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name: 'a:b' })).toBe(
+    '/apis/rbac.authorization.k8s.io/v1/clusterroles/a%3Ab',
+  );
   expect(collectionPath({ apiVersion: 'clusterlink.net/v1alpha1', kind: 'Import' })).toBe('/apis/clusterlink.net/v1alpha1/imports');
   expect(() => collectionPath({ apiVersion: 'v1', kind: 'Gadget' })).toThrow(expect.objectContaining({ code: 'internal' }) as Error);
   expect(() => objectPath({ apiVersion: 'v1', kind: 'Pod', name: 'p' })).toThrow(expect.objectContaining({ code: 'internal' }) as Error);

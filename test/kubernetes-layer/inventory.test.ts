@@ -15,7 +15,12 @@ beforeEach(async () => {
 afterEach(() => simulated.close());
 
 function ensure(ref: ObjectRef, fields: object, fabric = 'blue', run = 'run-1'): Promise<unknown> {
-  return ensureClaim(simulated.cluster, { ref, fabric, claim: { id: 'member', by: 'bootstrap', run, need: {} }, compose: () => ({ ...fields }) });
+  return ensureClaim(simulated.cluster, {
+    ref,
+    fabric,
+    claim: { id: 'member', by: 'bootstrap', run, need: {} },
+    compose: () => ({ ...fields }),
+  });
 }
 const inventory = (): ReturnType<typeof takeInventory> => takeInventory(simulated.cluster, { fabric: 'blue' });
 
@@ -61,7 +66,12 @@ test('what was added, removed or changed is told', async () => {
 test('a claim that passed to another run counts as a change', async () => {
   await ensure(SECRET, { data: {} });
   const before = await inventory();
-  await ensureClaim(simulated.cluster, { ref: SECRET, fabric: 'blue', claim: { id: 'other', by: 'connect', run: 'run-2', need: {} }, compose: () => ({}) });
+  await ensureClaim(simulated.cluster, {
+    ref: SECRET,
+    fabric: 'blue',
+    claim: { id: 'other', by: 'connect', run: 'run-2', need: {} },
+    compose: () => ({}),
+  });
   expect(diffInventory(before, await inventory()).changed).toEqual(['Secret default/keys']);
 });
 

@@ -40,7 +40,9 @@ test('the contexts of a file are listed, with the current one', () => {
 
 test('a missing file is named', () => {
   const path = join(directory, 'absent');
-  expect(() => listContexts(path)).toThrow(expect.objectContaining({ code: 'not_found', message: `There is no kubeconfig: ${path} does not exist.` }) as Error);
+  expect(() => listContexts(path)).toThrow(
+    expect.objectContaining({ code: 'not_found', message: `There is no kubeconfig: ${path} does not exist.` }) as Error,
+  );
 });
 
 test('a context that is not there is never another cluster: the error lists those there are', () => {
@@ -51,7 +53,9 @@ test('a context that is not there is never another cluster: the error lists thos
 });
 
 test('without any kubeconfig there is no cluster, not even localhost', () => {
-  expect(() => loadContext('west')).toThrow(expect.objectContaining({ code: 'not_found', message: expect.stringContaining(join('.kube', 'config')) as unknown }) as Error);
+  expect(() => loadContext('west')).toThrow(
+    expect.objectContaining({ code: 'not_found', message: expect.stringContaining(join('.kube', 'config')) as unknown }) as Error,
+  );
 });
 
 test('$KUBECONFIG files are merged: the first to name a thing wins, absent ones are passed over', () => {
@@ -69,7 +73,9 @@ test('a given file goes before $KUBECONFIG', () => {
 test('a file that is not YAML is invalid, and its content is not quoted', () => {
   const path = join(directory, 'broken');
   writeFileSync(path, 'users:\n- name: a\n  user: {token: secret-token\nx: [');
-  expect(() => listContexts(path)).toThrow(expect.objectContaining({ code: 'invalid', message: expect.stringMatching(/broken cannot be read: [^\n]*$/) as unknown }) as Error);
+  expect(() => listContexts(path)).toThrow(
+    expect.objectContaining({ code: 'invalid', message: expect.stringMatching(/broken cannot be read: [^\n]*$/) as unknown }) as Error,
+  );
   expect(() => listContexts(path)).not.toThrow(/secret-token/);
 });
 
@@ -85,10 +91,14 @@ test.each([
 
 test('a context whose user is missing is invalid', () => {
   const path = write('config', ['west'], { users: [] });
-  expect(() => loadContext('west', path)).toThrow(expect.objectContaining({ code: 'invalid', message: `Context west names user west, which is not in ${path}.` }) as Error);
+  expect(() => loadContext('west', path)).toThrow(
+    expect.objectContaining({ code: 'invalid', message: `Context west names user west, which is not in ${path}.` }) as Error,
+  );
 });
 
 test('a cluster whose address is no URL is invalid', () => {
   const path = write('config', ['west'], { clusters: [{ name: 'west', cluster: { server: 'west:6443' } }] });
-  expect(() => new ClusterPool().cluster({ context: 'west', kubeconfig: path })).toThrow(expect.objectContaining({ code: 'invalid' }) as Error);
+  expect(() => new ClusterPool().cluster({ context: 'west', kubeconfig: path })).toThrow(
+    expect.objectContaining({ code: 'invalid' }) as Error,
+  );
 });

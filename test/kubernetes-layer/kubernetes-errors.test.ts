@@ -12,17 +12,31 @@ import { statusBody } from './scripted-server';
 
 const IMPORT = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Import', namespace: 'shop', name: 'echo' };
 const refuse = (httpStatus: number, body: object | string, extra: object = {}): ReturnType<typeof refusalError> =>
-  refusalError({ method: 'GET', about: IMPORT, server: 'west:6443', httpStatus, text: typeof body === 'string' ? body : JSON.stringify(body), ...extra });
+  refusalError({
+    method: 'GET',
+    about: IMPORT,
+    server: 'west:6443',
+    httpStatus,
+    text: typeof body === 'string' ? body : JSON.stringify(body),
+    ...extra,
+  });
 
 describe('refusals', () => {
   const modified = statusBody(409, 'Conflict', 'the object has been modified', { name: 'echo' });
-  const fieldConflict = statusBody(409, 'Conflict', 'conflict with "kubectl": .spec.port', { causes: [{ reason: 'FieldManagerConflict', field: '.spec.port' }] });
+  const fieldConflict = statusBody(409, 'Conflict', 'conflict with "kubectl": .spec.port', {
+    causes: [{ reason: 'FieldManagerConflict', field: '.spec.port' }],
+  });
   const terminating = statusBody(403, 'Forbidden', 'namespace shop is being terminated', { causes: [{ reason: 'NamespaceTerminating' }] });
   test.each([
     [400, statusBody(400, 'BadRequest', 'bad'), 'invalid', /west:6443 refuses Import shop\/echo: bad\.$/],
     [422, statusBody(422, 'Invalid', 'spec.port: Invalid value: 0'), 'invalid', /spec\.port: Invalid value: 0/],
     [401, statusBody(401, 'Unauthorized', 'Unauthorized'), 'forbidden', /west:6443 does not accept the credentials/],
-    [403, statusBody(403, 'Forbidden', 'nobody may'), 'forbidden', /forbids to get imports\.clusterlink\.net in namespace shop: nobody may\.$/],
+    [
+      403,
+      statusBody(403, 'Forbidden', 'nobody may'),
+      'forbidden',
+      /forbids to get imports\.clusterlink\.net in namespace shop: nobody may\.$/,
+    ],
     [403, terminating, 'pending', /namespace shop is being deleted/],
     [404, statusBody(404, 'NotFound', 'imports "echo" not found', { name: 'echo' }), 'not_found', /Import shop\/echo is not on west:6443/],
     [404, '404 page not found\n', 'not_found', /does not know the kind Import \(clusterlink\.net\/v1alpha1\)/],
@@ -48,7 +62,9 @@ describe('refusals', () => {
     expect(matching(refuse(409, statusBody(409, 'AlreadyExists', '')))).toEqual(['isAlreadyExists']);
     expect(matching(refuse(410, ''))).toEqual(['isExpired']);
     expect(matching(refuse(404, statusBody(404, 'NotFound', '', { name: 'echo' })))).toEqual(['isObjectMissing']);
-    expect(matching(refuse(404, statusBody(404, 'NotFound', 'the server could not find the requested resource')))).toEqual(['isResourceMissing']);
+    expect(matching(refuse(404, statusBody(404, 'NotFound', 'the server could not find the requested resource')))).toEqual([
+      'isResourceMissing',
+    ]);
     expect(matching(new Error('other'))).toEqual([]);
   });
 
@@ -60,8 +76,17 @@ describe('refusals', () => {
   });
 
   test('of a Secret quote nothing but the fields', () => {
-    const body = statusBody(422, 'Invalid', 'data[key]: Invalid value: "c2VjcmV0"', { name: 's', causes: [{ reason: 'FieldValueInvalid', message: 'Invalid value: "c2VjcmV0"', field: 'data[key]' }] });
-    const error = refusalError({ method: 'POST', about: { apiVersion: 'v1', kind: 'Secret', namespace: 'shop', name: 's' }, server: 'west:6443', httpStatus: 422, text: JSON.stringify(body) });
+    const body = statusBody(422, 'Invalid', 'data[key]: Invalid value: "c2VjcmV0"', {
+      name: 's',
+      causes: [{ reason: 'FieldValueInvalid', message: 'Invalid value: "c2VjcmV0"', field: 'data[key]' }],
+    });
+    const error = refusalError({
+      method: 'POST',
+      about: { apiVersion: 'v1', kind: 'Secret', namespace: 'shop', name: 's' },
+      server: 'west:6443',
+      httpStatus: 422,
+      text: JSON.stringify(body),
+    });
     expect(error.message).toBe('west:6443 refuses Secret shop/s: HTTP 422 Invalid, data[key].');
     expect(JSON.stringify([error, error.message, error.cause, String(error.stack)])).not.toContain('c2VjcmV0');
   });

@@ -9,22 +9,44 @@ test.each<[string, Pod[], string]>([
   ['all are ready', [pod({ phase: 'Running', conditions: [READY] })], 'all pods are ready'],
   [
     'an image cannot be pulled',
-    [pod({ phase: 'Pending', containerStatuses: [{ name: 'app', state: { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "x"' } } }] })],
+    [
+      pod({
+        phase: 'Pending',
+        containerStatuses: [{ name: 'app', state: { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "x"' } } }],
+      }),
+    ],
     'pod web-1: container app waits: ImagePullBackOff, Back-off pulling image "x"',
   ],
   [
     'a container crashes',
-    [pod({ phase: 'Running', containerStatuses: [{ name: 'app', restartCount: 4, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: { terminated: { exitCode: 2 } } }] })],
+    [
+      pod({
+        phase: 'Running',
+        containerStatuses: [
+          { name: 'app', restartCount: 4, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: { terminated: { exitCode: 2 } } },
+        ],
+      }),
+    ],
     'pod web-1: container app waits: CrashLoopBackOff, last exit code 2 after 4 restarts',
   ],
   [
     'no node takes it',
-    [pod({ phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/3 nodes are available.' }] })],
+    [
+      pod({
+        phase: 'Pending',
+        conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/3 nodes are available.' }],
+      }),
+    ],
     'pod web-1: not scheduled: Unschedulable, 0/3 nodes are available',
   ],
   [
     'a probe fails',
-    [pod({ phase: 'Running', conditions: [{ type: 'Ready', status: 'False', reason: 'ContainersNotReady', message: 'containers with unready status: [app]' }] })],
+    [
+      pod({
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'False', reason: 'ContainersNotReady', message: 'containers with unready status: [app]' }],
+      }),
+    ],
     'pod web-1: not ready: ContainersNotReady, containers with unready status: [app]',
   ],
   ['it has only just been made', [pod({ phase: 'Pending' })], 'pod web-1: has not been scheduled yet'],

@@ -64,13 +64,19 @@ test('a write whose connection breaks is not sent again', async () => {
   const cluster = server.client();
   await cluster.get(REF);
   handle = (request) => request.socket.destroy();
-  await expect(cluster.create(OBJECT)).rejects.toMatchObject({ code: 'unreachable', message: `127.0.0.1:${server.port} reset the connection.` });
+  await expect(cluster.create(OBJECT)).rejects.toMatchObject({
+    code: 'unreachable',
+    message: `127.0.0.1:${server.port} reset the connection.`,
+  });
   expect(server.requests.filter((line) => line.startsWith('POST'))).toHaveLength(1);
 });
 
 test('a request that hangs fails as unreachable after the request timeout', async () => {
   handle = () => undefined;
-  await expect(server.impatientClient().get(REF)).rejects.toMatchObject({ code: 'unreachable', message: `127.0.0.1:${server.port} did not answer within 0.3 s.` });
+  await expect(server.impatientClient().get(REF)).rejects.toMatchObject({
+    code: 'unreachable',
+    message: `127.0.0.1:${server.port} did not answer within 0.3 s.`,
+  });
 });
 
 test('an answer that stops half-way fails after the request timeout', async () => {
@@ -108,7 +114,10 @@ test('an answer larger than 32 MiB is refused', async () => {
     response.on('error', () => undefined);
     more(40);
   };
-  await expect(server.client().get(REF)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('more than 32 MiB') as unknown });
+  await expect(server.client().get(REF)).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining('more than 32 MiB') as unknown,
+  });
 });
 
 test('a server that does not listen is unreachable, by host and port', async () => {
@@ -119,7 +128,10 @@ test('a server that does not listen is unreachable, by host and port', async () 
 
 test('a host that DNS does not know is unreachable', async () => {
   const cluster = server.client({ cluster: { server: 'https://no-such-host.invalid:6443' } });
-  await expect(cluster.get(REF)).rejects.toMatchObject({ code: 'unreachable', message: expect.stringMatching(/^no-such-host\.invalid:6443 (is not known to DNS|could not be looked up)/) as unknown });
+  await expect(cluster.get(REF)).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringMatching(/^no-such-host\.invalid:6443 (is not known to DNS|could not be looked up)/) as unknown,
+  });
 });
 
 test('a certificate that the kubeconfig does not trust is told apart from other failures', async () => {
@@ -135,7 +147,9 @@ test('tls-server-name and insecure-skip-tls-verify of the kubeconfig are heeded'
   await expect(server.client({ cluster: { 'tls-server-name': 'elsewhere.example' } }).get(REF)).rejects.toMatchObject({
     message: `127.0.0.1:${server.port} shows a certificate for another name.`,
   });
-  await expect(server.client({ cluster: { 'certificate-authority': undefined, 'insecure-skip-tls-verify': true } }).get(REF)).resolves.toMatchObject(OBJECT);
+  await expect(
+    server.client({ cluster: { 'certificate-authority': undefined, 'insecure-skip-tls-verify': true } }).get(REF),
+  ).resolves.toMatchObject(OBJECT);
 });
 
 test('requests go through the proxy of the kubeconfig, over one kept connection', async () => {
@@ -168,7 +182,9 @@ test('plain http is refused, because the token would be readable', async () => {
 });
 
 describe('credential plugins', () => {
-  const withPlugin = (command: string): { user: object } => ({ user: { token: undefined, exec: { apiVersion: 'client.authentication.k8s.io/v1', command, args: [] } } });
+  const withPlugin = (command: string): { user: object } => ({
+    user: { token: undefined, exec: { apiVersion: 'client.authentication.k8s.io/v1', command, args: [] } },
+  });
 
   function plugin(name: string, script: string): string {
     const path = join(server.directory, name);
@@ -197,7 +213,9 @@ describe('credential plugins', () => {
     const path = plugin('rotating', `echo x >> ${count}\necho "{\\"status\\":{\\"token\\":\\"token-$(wc -l < ${count} | tr -d ' ')\\"}}"`);
     let accepted = 'Bearer token-1';
     handle = (request, response) =>
-      request.headers.authorization === accepted ? answer(response, 200, OBJECT) : answer(response, 401, statusBody(401, 'Unauthorized', 'Unauthorized'));
+      request.headers.authorization === accepted
+        ? answer(response, 200, OBJECT)
+        : answer(response, 401, statusBody(401, 'Unauthorized', 'Unauthorized'));
     const cluster = server.client(withPlugin(path));
     await cluster.get(REF);
     accepted = 'Bearer token-2';
@@ -208,20 +226,29 @@ describe('credential plugins', () => {
 
   test('that fail make the context forbidden, without quoting their output', async () => {
     const path = plugin('bad', 'echo "token=very-secret" >&2; exit 3');
-    const error = await server.client(withPlugin(path)).get(REF).catch((caught: unknown) => caught);
+    const error = await server
+      .client(withPlugin(path))
+      .get(REF)
+      .catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'forbidden', message: expect.stringContaining(path) as unknown });
     expect(printed(error)).not.toContain('very-secret');
   });
 
   test('that print no JSON do not have their output quoted either', async () => {
     const path = plugin('garbled', 'echo "very-secret"');
-    const error = await server.client(withPlugin(path)).get(REF).catch((caught: unknown) => caught);
+    const error = await server
+      .client(withPlugin(path))
+      .get(REF)
+      .catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'forbidden' });
     expect(printed(error)).not.toContain('very-secret');
   });
 
   test('that are not installed are named', async () => {
-    await expect(server.client(withPlugin('/nowhere/plugin')).get(REF)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('/nowhere/plugin') as unknown });
+    await expect(server.client(withPlugin('/nowhere/plugin')).get(REF)).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('/nowhere/plugin') as unknown,
+    });
   });
 
   test('that hang do not outlast the request timeout', async () => {
@@ -232,7 +259,10 @@ describe('credential plugins', () => {
 
 test('the token is in no error', async () => {
   handle = (_request, response) => answer(response, 403, statusBody(403, 'Forbidden', 'no'));
-  const error = await server.client().get(REF).catch((caught: unknown) => caught);
+  const error = await server
+    .client()
+    .get(REF)
+    .catch((caught: unknown) => caught);
   expect(isFabricError(error, 'forbidden')).toBe(true);
   expect(printed(error)).not.toContain('secret-token');
 });

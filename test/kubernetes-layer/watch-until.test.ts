@@ -40,7 +40,12 @@ beforeEach(async () => {
 });
 
 const set = (data: Record<string, string>): Promise<unknown> =>
-  simulated.cluster.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'state', namespace: 'default', labels: { wanted: 'yes' } }, data });
+  simulated.cluster.apply({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'state', namespace: 'default', labels: { wanted: 'yes' } },
+    data,
+  });
 
 /** Waits until the object's phase is `done`. */
 function untilDone(extra: Partial<WatchObjectUntilOptions<ConfigMap, string>> = {}): Promise<string> {
@@ -76,7 +81,12 @@ test('a later change ends the wait, and each change is told on the way', async (
 test('absence can be waited for', async () => {
   await set({ phase: 'begun' });
   const started = watching();
-  const gone = watchObjectUntil(simulated.cluster, { ref: REF, until: (object) => (object === undefined ? true : undefined), describe: () => 'still there', timeoutMs: 10_000 });
+  const gone = watchObjectUntil(simulated.cluster, {
+    ref: REF,
+    until: (object) => (object === undefined ? true : undefined),
+    describe: () => 'still there',
+    timeoutMs: 10_000,
+  });
   await started;
   await simulated.cluster.delete(REF);
   await expect(gone).resolves.toBe(true);
@@ -170,7 +180,10 @@ test('a cluster that cannot be reached at first is told at once', async () => {
 
 test('trouble with the connection later on is part of the reason', async () => {
   simulated.faults.add({ match: { verb: 'watch' }, fault: 'server-error', times: Infinity });
-  await expect(untilDone({ timeoutMs: 300 })).rejects.toMatchObject({ code: 'unready', message: expect.stringContaining('there is no such object (127.0.0.1:') as unknown });
+  await expect(untilDone({ timeoutMs: 300 })).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('there is no such object (127.0.0.1:') as unknown,
+  });
 });
 
 test('an abort ends the wait at once, with its reason', async () => {

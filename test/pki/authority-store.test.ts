@@ -37,8 +37,16 @@ describe.each([
     const store = await newStore();
     const first = await store.ensure({ fabric: 'demo', claim: 'a', run: '1' });
     expect(first).toMatchObject({ created: true, changed: true });
-    expect(await store.ensure({ fabric: 'demo', claim: 'b', run: '2' })).toEqual({ certificatePem: first.certificatePem, created: false, changed: true });
-    expect(await store.ensure({ fabric: 'demo', claim: 'b', run: '3' })).toEqual({ certificatePem: first.certificatePem, created: false, changed: false });
+    expect(await store.ensure({ fabric: 'demo', claim: 'b', run: '2' })).toEqual({
+      certificatePem: first.certificatePem,
+      created: false,
+      changed: true,
+    });
+    expect(await store.ensure({ fabric: 'demo', claim: 'b', run: '3' })).toEqual({
+      certificatePem: first.certificatePem,
+      created: false,
+      changed: false,
+    });
     const loaded = await store.load('demo');
     expect(loaded.certificatePem).toBe(first.certificatePem);
     expect(keyMatchesCertificate(loaded.keyPem, loaded.certificatePem)).toBe(true);
@@ -76,7 +84,10 @@ describe.each([
 
   test('fabrics do not touch each other', async () => {
     const store = await newStore();
-    const [one, two] = [await store.ensure({ fabric: 'one', claim: 'a', run: '1' }), await store.ensure({ fabric: 'two', claim: 'a', run: '1' })];
+    const [one, two] = [
+      await store.ensure({ fabric: 'one', claim: 'a', run: '1' }),
+      await store.ensure({ fabric: 'two', claim: 'a', run: '1' }),
+    ];
     await store.release({ fabric: 'one', claim: 'a' });
     expect((await store.load('two')).certificatePem).toBe(two.certificatePem);
     expect(one.certificatePem).not.toBe(two.certificatePem);

@@ -1,5 +1,12 @@
 import { createPublicKey } from 'node:crypto';
-import { createFabricAuthority, createPeerRequest, createSiteCertificates, signPeerRequest, type KeyedCertificate, type SiteCertificates } from '../../src/pki/certificate';
+import {
+  createFabricAuthority,
+  createPeerRequest,
+  createSiteCertificates,
+  signPeerRequest,
+  type KeyedCertificate,
+  type SiteCertificates,
+} from '../../src/pki/certificate';
 import { findPeerCertificateProblem, findSiteCertificateProblem, inspectCertificate } from '../../src/pki/certificate-facts';
 import { readPrivateKey } from '../../src/pki/key-pair';
 import { issueCertificate } from '../../src/pki/x509';
@@ -25,7 +32,13 @@ beforeAll(async () => {
 });
 
 async function signWest(lifetimeDays: number, now?: Date): Promise<string> {
-  const signed = await signPeerRequest({ authority, requestPem, allowed: { peer: 'west', minKeyBits: 2048 }, lifetimeDays, ...(now && { now }) });
+  const signed = await signPeerRequest({
+    authority,
+    requestPem,
+    allowed: { peer: 'west', minKeyBits: 2048 },
+    lifetimeDays,
+    ...(now && { now }),
+  });
   return signed.certificatePem;
 }
 
@@ -55,7 +68,9 @@ describe('the facts of a certificate', () => {
   });
 
   test('of something else are refused, without repeating it', () => {
-    expect(() => inspectCertificate(west.keyPem)).toThrow(expect.objectContaining({ code: 'invalid', message: expect.not.stringMatching(/PRIVATE/) }));
+    expect(() => inspectCertificate(west.keyPem)).toThrow(
+      expect.objectContaining({ code: 'invalid', message: expect.not.stringMatching(/PRIVATE/) }),
+    );
   });
 });
 

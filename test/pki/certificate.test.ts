@@ -2,7 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import { connect, createServer, type TLSSocket } from 'node:tls';
-import { createFabricAuthority, createPeerRequest, createSiteCertificates, signPeerRequest, type KeyedCertificate } from '../../src/pki/certificate';
+import {
+  createFabricAuthority,
+  createPeerRequest,
+  createSiteCertificates,
+  signPeerRequest,
+  type KeyedCertificate,
+} from '../../src/pki/certificate';
 import { inspectCertificate } from '../../src/pki/certificate-facts';
 import { keyMatchesCertificate } from '../../src/pki/key-pair';
 import { OpenSsl } from './openssl';
@@ -19,7 +25,10 @@ beforeAll(async () => {
 });
 afterAll(() => openssl.close());
 
-async function issuePeer(peer: string, options: { authority?: KeyedCertificate; lifetimeDays?: number; now?: Date } = {}): Promise<KeyedCertificate> {
+async function issuePeer(
+  peer: string,
+  options: { authority?: KeyedCertificate; lifetimeDays?: number; now?: Date } = {},
+): Promise<KeyedCertificate> {
   const { requestPem, keyPem } = await createPeerRequest({ peer });
   const { certificatePem } = await signPeerRequest({ authority, requestPem, allowed: { peer, minKeyBits: 2048 }, ...options });
   return { certificatePem, keyPem };
@@ -153,14 +162,23 @@ describe('a peer certificate', () => {
 
   test('is not issued by an authority that has ended', async () => {
     const after = new Date(Date.now() + 3651 * DAY_MS);
-    await expect(issuePeer('west', { now: after })).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/it ended on/) });
+    await expect(issuePeer('west', { now: after })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/it ended on/),
+    });
   });
 
   test('is not issued by a certificate that is no authority, nor with a key of another', async () => {
     const peer = await issuePeer('east');
-    await expect(issuePeer('west', { authority: peer })).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/no authority/) });
+    await expect(issuePeer('west', { authority: peer })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/no authority/),
+    });
     const mixed = { certificatePem: authority.certificatePem, keyPem: peer.keyPem };
-    await expect(issuePeer('west', { authority: mixed })).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/does not belong/) });
+    await expect(issuePeer('west', { authority: mixed })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/does not belong/),
+    });
   });
 
   test('may have the name of its fabric', async () => {
@@ -170,12 +188,28 @@ describe('a peer certificate', () => {
 
   test('can be issued by an authority that another tool made', async () => {
     const keyPem = await openssl.key('RSA', 'rsa_keygen_bits:2048');
-    const config = await openssl.file('[req]\ndistinguished_name = dn\nx509_extensions = ca\n[dn]\n[ca]\nbasicConstraints = critical,CA:TRUE\n');
+    const config = await openssl.file(
+      '[req]\ndistinguished_name = dn\nx509_extensions = ca\n[dn]\n[ca]\nbasicConstraints = critical,CA:TRUE\n',
+    );
     const key = await openssl.file(keyPem);
-    const certificatePem = await openssl.run('req', '-x509', '-config', config, '-key', key, '-subj', '/O=Örg/CN=demo', '-utf8', '-days', '10');
+    const certificatePem = await openssl.run(
+      'req',
+      '-x509',
+      '-config',
+      config,
+      '-key',
+      key,
+      '-subj',
+      '/O=Örg/CN=demo',
+      '-utf8',
+      '-days',
+      '10',
+    );
     const peer = await issuePeer('west', { authority: { certificatePem, keyPem } });
     expect(new X509Certificate(peer.certificatePem).checkIssued(new X509Certificate(certificatePem))).toBe(true);
-    expect(await openssl.run('verify', '-CAfile', await openssl.file(certificatePem), await openssl.file(peer.certificatePem))).toMatch(/OK/);
+    expect(await openssl.run('verify', '-CAfile', await openssl.file(certificatePem), await openssl.file(peer.certificatePem))).toMatch(
+      /OK/,
+    );
   });
 });
 
@@ -183,8 +217,18 @@ describe('site certificates', () => {
   test('are a server and a client below an authority of their own', async () => {
     const { caPem, controlplane, dataplane } = await createSiteCertificates();
     expect(inspectCertificate(caPem)).toMatchObject({ subject: 'cl-ca', isCa: true, keyBits: 2048 });
-    expect(inspectCertificate(controlplane.certificatePem)).toMatchObject({ subject: 'cl-controlplane', dnsNames: ['cl-controlplane'], issuer: 'cl-ca', isCa: false });
-    expect(inspectCertificate(dataplane.certificatePem)).toMatchObject({ subject: 'cl-dataplane', dnsNames: ['cl-dataplane'], issuer: 'cl-ca', isCa: false });
+    expect(inspectCertificate(controlplane.certificatePem)).toMatchObject({
+      subject: 'cl-controlplane',
+      dnsNames: ['cl-controlplane'],
+      issuer: 'cl-ca',
+      isCa: false,
+    });
+    expect(inspectCertificate(dataplane.certificatePem)).toMatchObject({
+      subject: 'cl-dataplane',
+      dnsNames: ['cl-dataplane'],
+      issuer: 'cl-ca',
+      isCa: false,
+    });
     expect(await openssl.verifies(controlplane.certificatePem, caPem, 'sslserver')).toBe(true);
     expect(await openssl.verifies(controlplane.certificatePem, caPem, 'sslclient')).toBe(false);
     expect(await openssl.verifies(dataplane.certificatePem, caPem, 'sslclient')).toBe(true);
@@ -200,7 +244,13 @@ describe('in TLS', () => {
   /** Connects a client to a server in memory, each demanding the other's certificate; resolves to the names that the two see. */
   async function shakeHands(server: KeyedCertificate, client: KeyedCertificate, caPem: string, serverName: string): Promise<unknown> {
     const [near, far] = duplexPair();
-    const listener = createServer({ key: server.keyPem, cert: server.certificatePem, ca: caPem, requestCert: true, rejectUnauthorized: true });
+    const listener = createServer({
+      key: server.keyPem,
+      cert: server.certificatePem,
+      ca: caPem,
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
     const admitted = new Promise<TLSSocket>((resolve, reject) => {
       listener.once('secureConnection', resolve);
       listener.once('tlsClientError', reject);

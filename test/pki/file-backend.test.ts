@@ -177,8 +177,15 @@ test('a version that leads nowhere is told as damaged', async () => {
 
 test('a key store below a file is told with its path', async () => {
   await writeFile(store, 'a file');
-  await expect(backend.read('demo')).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(store), hint: expect.stringMatching(/directory/) });
-  await expect(backend.write('demo', record, undefined)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(store) });
+  await expect(backend.read('demo')).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining(store),
+    hint: expect.stringMatching(/directory/),
+  });
+  await expect(backend.write('demo', record, undefined)).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining(store),
+  });
 });
 
 test('a fabric name cannot lead out of the key store', async () => {
@@ -187,7 +194,9 @@ test('a fabric name cannot lead out of the key store', async () => {
 
 test('eight processes at once agree on one authority and lose no claim', async () => {
   const workers = Array.from({ length: 8 }, (_, index) =>
-    spawn(process.execPath, ['--import', 'tsx', join(__dirname, 'ensure-authority.ts'), store, `claim-${index}`], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    spawn(process.execPath, ['--import', 'tsx', join(__dirname, 'ensure-authority.ts'), store, `claim-${index}`], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
   );
   await Promise.all(workers.map((worker) => once(worker.stdout, 'data')));
   const results = workers.map(async (worker) => {

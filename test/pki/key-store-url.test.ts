@@ -9,7 +9,10 @@ test.each([
   ['file:keys with space', { kind: 'file', directory: '/home/me/keys with space' }],
   ['kubernetes:skyfabric', { kind: 'kubernetes', namespace: 'skyfabric' }],
   ['kubernetes:kind-west/skyfabric', { kind: 'kubernetes', context: 'kind-west', namespace: 'skyfabric' }],
-  ['kubernetes:arn:aws:eks:eu-west-1:1:cluster/west/keys', { kind: 'kubernetes', context: 'arn:aws:eks:eu-west-1:1:cluster/west', namespace: 'keys' }],
+  [
+    'kubernetes:arn:aws:eks:eu-west-1:1:cluster/west/keys',
+    { kind: 'kubernetes', context: 'arn:aws:eks:eu-west-1:1:cluster/west', namespace: 'keys' },
+  ],
 ])('%s is read', (url, location) => {
   expect(parseKeyStoreUrl(url, '/home/me')).toEqual(location);
 });
@@ -26,7 +29,9 @@ test.each([
   ['kubernetes:west/', [/namespace must not be empty/]],
   ['kubernetes:/Keys_1', [/empty context/, /namespace must consist of/]],
 ])('%j is refused with every reason', (url, reasons) => {
-  const refusals = reasons.map((reason) => expect.objectContaining({ code: 'invalid', message: expect.stringMatching(reason), hint: expect.stringMatching(/file:/) }));
+  const refusals = reasons.map((reason) =>
+    expect.objectContaining({ code: 'invalid', message: expect.stringMatching(reason), hint: expect.stringMatching(/file:/) }),
+  );
   expect.assertions(reasons.length);
   for (const refusal of refusals) expect(() => parseKeyStoreUrl(url)).toThrow(refusal);
 });

@@ -54,7 +54,18 @@ export class OpenSsl {
     const key = await this.file(options.keyPem);
     // An empty configuration, so that the machine's own adds nothing.
     const config = await this.file('[req]\ndistinguished_name = dn\n[dn]\n');
-    return this.run('req', '-new', '-config', config, '-key', key, '-subj', options.subject, `-${options.digest ?? 'sha256'}`, ...extensions);
+    return this.run(
+      'req',
+      '-new',
+      '-config',
+      config,
+      '-key',
+      key,
+      '-subj',
+      options.subject,
+      `-${options.digest ?? 'sha256'}`,
+      ...extensions,
+    );
   }
 
   /** A private key with any parameters, as `['RSA', 'rsa_keygen_bits:1024']`. */

@@ -20,7 +20,11 @@ beforeAll(async () => {
 afterAll(() => openssl.close());
 
 function expectRefusal(requestPem: string, reason: RegExp): Promise<void> {
-  return expect(readPeerRequest(requestPem, allowed)).rejects.toMatchObject({ code: 'invalid', peer: 'west', message: expect.stringMatching(reason) });
+  return expect(readPeerRequest(requestPem, allowed)).rejects.toMatchObject({
+    code: 'invalid',
+    peer: 'west',
+    message: expect.stringMatching(reason),
+  });
 }
 
 test.each([
@@ -41,7 +45,11 @@ test.each([
 });
 
 test('every reason for a refusal is told at once', async () => {
-  const requestPem = await openssl.request({ keyPem, subject: '/CN=east', extensions: ['subjectAltName=DNS:east', 'basicConstraints=CA:TRUE'] });
+  const requestPem = await openssl.request({
+    keyPem,
+    subject: '/CN=east',
+    extensions: ['subjectAltName=DNS:east', 'basicConstraints=CA:TRUE'],
+  });
   await expectRefusal(requestPem, /subject .*; .*names other .*; .*powers/);
 });
 
@@ -56,7 +64,9 @@ test.each([
 
 test('a request with a larger key than is allowed is refused', async () => {
   const requestPem = await issueRequest('west', readPrivateKey(keyPem));
-  await expect(readPeerRequest(requestPem, { peer: 'west', minKeyBits: 1024, maxKeyBits: 1024 })).rejects.toMatchObject({ code: 'invalid' });
+  await expect(readPeerRequest(requestPem, { peer: 'west', minKeyBits: 1024, maxKeyBits: 1024 })).rejects.toMatchObject({
+    code: 'invalid',
+  });
 });
 
 test('a request signed with another digest is refused', async () => {
@@ -90,7 +100,13 @@ test('a certificate instead of a request is refused', async () => {
 });
 
 test('a request of another tool is accepted, and only the names it may have reach the certificate', async () => {
-  const extensions = ['extendedKeyUsage=codeSigning', 'keyUsage=dataEncipherment', 'nsComment=hello', 'subjectAltName=DNS:west', '1.2.3.4=ASN1:UTF8:hello'];
+  const extensions = [
+    'extendedKeyUsage=codeSigning',
+    'keyUsage=dataEncipherment',
+    'nsComment=hello',
+    'subjectAltName=DNS:west',
+    '1.2.3.4=ASN1:UTF8:hello',
+  ];
   const requestPem = await openssl.request({ keyPem, subject: '/CN=west', extensions });
   const { certificatePem } = await signPeerRequest({ authority, requestPem, allowed });
   const text = await openssl.text(certificatePem);

@@ -7,7 +7,9 @@ const KEY = 'skyfabric/skyfabric-authority-demo';
 
 async function newStore() {
   const secrets = new FakeSecrets();
-  const store = new AuthorityStore(new SecretBackend(secrets, 'skyfabric'), (options) => createFabricAuthority({ ...options, keyBits: 2048 }));
+  const store = new AuthorityStore(new SecretBackend(secrets, 'skyfabric'), (options) =>
+    createFabricAuthority({ ...options, keyBits: 2048 }),
+  );
   await store.ensure({ fabric: 'demo', claim: 'a', run: '1' });
   const secret = secrets.secrets.get(KEY);
   if (secret === undefined) throw new Error('no Secret was written');
@@ -44,7 +46,10 @@ test('a damaged Secret is told by name, without its content', async () => {
     const data: Record<string, string> = damaged === undefined ? {} : { 'authority.json': Buffer.from(damaged).toString('base64') };
     secrets.secrets.set(KEY, { ...secret, data });
     const failure: unknown = await store.load('demo').catch((error: unknown) => error);
-    expect(failure).toMatchObject({ code: 'invalid', message: expect.stringMatching(/^Secret skyfabric\/skyfabric-authority-demo does not hold/) });
+    expect(failure).toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/^Secret skyfabric\/skyfabric-authority-demo does not hold/),
+    });
     expect(JSON.stringify(failure) + String(failure)).not.toMatch(/SECRET|MII|BEGIN/);
   }
 });

@@ -67,7 +67,13 @@ export class FabricHarness {
       connection: environment.nativeConnection,
       namespace: 'default',
       taskQueue,
-      activities: traps.wrap(createActivities({ clusters: pool, authorities: new AuthorityStore(new FileBackend(keyDirectory)), releaseDirectory: keyDirectory })),
+      activities: traps.wrap(
+        createActivities({
+          clusters: pool,
+          authorities: new AuthorityStore(new FileBackend(keyDirectory)),
+          releaseDirectory: keyDirectory,
+        }),
+      ),
       workflowBundle: testBundle(),
       shutdownGraceTimeMs: 1_000,
     });
@@ -111,7 +117,9 @@ export class FabricHarness {
   /** What stands on each cluster for a fabric: `cluster: Kind namespace/name digest`. */
   async inventory(fabric: string): Promise<string[]> {
     const lists = await Promise.all(
-      this.simulated.clusters.map(async ({ name, client }) => (await takeInventory(client, { fabric })).map(({ object, digest }) => `${name}: ${object} ${digest}`)),
+      this.simulated.clusters.map(async ({ name, client }) =>
+        (await takeInventory(client, { fabric })).map(({ object, digest }) => `${name}: ${object} ${digest}`),
+      ),
     );
     return lists.flat();
   }
@@ -121,14 +129,25 @@ export class FabricHarness {
     const lists = await Promise.all(
       this.simulated.clusters.map(async ({ name, client }) => {
         const kinds = [
-          ['v1', 'Namespace'], ['v1', 'Secret'], ['v1', 'ConfigMap'], ['v1', 'Service'], ['v1', 'ServiceAccount'], ['v1', 'Pod'],
-          ['apps/v1', 'Deployment'], ['batch/v1', 'Job'], ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
-          ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'], ['rbac.authorization.k8s.io/v1', 'Role'], ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
+          ['v1', 'Namespace'],
+          ['v1', 'Secret'],
+          ['v1', 'ConfigMap'],
+          ['v1', 'Service'],
+          ['v1', 'ServiceAccount'],
+          ['v1', 'Pod'],
+          ['apps/v1', 'Deployment'],
+          ['batch/v1', 'Job'],
+          ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
+          ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'],
+          ['rbac.authorization.k8s.io/v1', 'Role'],
+          ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
           ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
         ] as const;
         const objects = await Promise.all(kinds.map(async ([apiVersion, kind]) => (await client.list({ apiVersion, kind })).items));
         // Pods of Deployments come and go by themselves; what asks for them is compared.
-        const lasting = objects.flat().filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'ReplicaSet' || kind === 'Deployment') !== true);
+        const lasting = objects
+          .flat()
+          .filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'ReplicaSet' || kind === 'Deployment') !== true);
         return lasting.map(({ kind, metadata }) => `${name}: ${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
       }),
     );
@@ -198,7 +217,11 @@ export async function outcomeOf<R>(run: StartedRun<R>): Promise<Outcome<R>> {
     const { cause } = error;
     if (cause instanceof CancelledFailure) return { run, cancelled: true };
     if (!(cause instanceof ApplicationFailure)) throw error;
-    return { run, cancelled: false, failure: { code: cause.type ?? '', message: cause.message, details: cause.details?.[0] as RunFailure } };
+    return {
+      run,
+      cancelled: false,
+      failure: { code: cause.type ?? '', message: cause.message, details: cause.details?.[0] as RunFailure },
+    };
   }
 }
 

@@ -5,7 +5,10 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { temporal } from '@temporalio/proto';
 
 /** Writes each history as `<workflow name>-<number>.json`, without the names of the machine that made it. */
-export async function saveHistories(directory: string, histories: readonly { readonly history: temporal.api.history.v1.IHistory }[]): Promise<void> {
+export async function saveHistories(
+  directory: string,
+  histories: readonly { readonly history: temporal.api.history.v1.IHistory }[],
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   const counts = new Map<string, number>();
   for (const { history } of histories) {

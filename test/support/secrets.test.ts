@@ -12,5 +12,11 @@ test('a private key is found, as text, as bytes, in base64 at every alignment, a
 });
 
 test('a certificate, a request and a name are no secrets', () => {
-  expect(findSecretIn({ pem: '-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----', kubeconfig: '/home/me/.kube/config', name: 'west' })).toBeUndefined();
+  expect(
+    findSecretIn({
+      pem: '-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----',
+      kubeconfig: '/home/me/.kube/config',
+      name: 'west',
+    }),
+  ).toBeUndefined();
 });

@@ -71,7 +71,9 @@ test('a given path that cannot be used is an error, and nothing else is tried', 
     message: expect.stringContaining(`${join(directory, 'none')} is not installed`) as string,
   });
   const other = await program(join(directory, 'other'), 'console.log("hello")');
-  await expect(findTemporalCli({ path: other, env })).rejects.toMatchObject({ message: expect.stringContaining('does not report itself') as string });
+  await expect(findTemporalCli({ path: other, env })).rejects.toMatchObject({
+    message: expect.stringContaining('does not report itself') as string,
+  });
 });
 
 test('the PATH comes before the cache', async () => {

@@ -29,7 +29,9 @@ test('settings come from the file, its profiles, the variables and the target, t
     namespace: 'prod',
     connectionOptions: { apiKey: 'not-a-key', tls: { serverNameOverride: 'cloud.example' } },
   });
-  expect(temporalSettings({ env: { ...env, TEMPORAL_PROFILE: 'cloud', TEMPORAL_NAMESPACE: 'staging' } })).toMatchObject({ namespace: 'staging' });
+  expect(temporalSettings({ env: { ...env, TEMPORAL_PROFILE: 'cloud', TEMPORAL_NAMESPACE: 'staging' } })).toMatchObject({
+    namespace: 'staging',
+  });
   expect(temporalSettings({ env, address: 'here:1', namespace: 'mine' })).toMatchObject({
     address: 'here:1',
     namespace: 'mine',
@@ -59,7 +61,11 @@ test('a client and a worker connect to the server that is named', async () => {
 
 test.each([
   ['nothing listens', { address: '127.0.0.1:1' }, { code: 'unreachable', message: /127\.0\.0\.1:1 .*ECONNREFUSED/, hint: /skyfabric dev/ }],
-  ['the host has no address', { address: 'nowhere.invalid:7233' }, { code: 'unreachable', message: /nowhere\.invalid/, hint: /skyfabric dev/ }],
+  [
+    'the host has no address',
+    { address: 'nowhere.invalid:7233' },
+    { code: 'unreachable', message: /nowhere\.invalid/, hint: /skyfabric dev/ },
+  ],
   ['it is not an address', { address: 'http://127.0.0.1:7233' }, { code: 'invalid', message: /is not the address/, hint: /HOST:PORT/ }],
 ])('when %s, both say so at once', async (_, target, { code, message, hint }) => {
   for (const connect of [connectClient, connectWorker]) {
@@ -80,5 +86,8 @@ test('a namespace that does not exist is named', async () => {
 
 test('TLS with a server that does not speak it is a TLS failure', async () => {
   const env = { TEMPORAL_ADDRESS: testAddress(), TEMPORAL_TLS: 'true', TEMPORAL_CONFIG_FILE: join(directory, 'missing.toml') };
-  await expect(connectClient({ env })).rejects.toMatchObject({ code: 'unreachable', message: expect.stringMatching(/^TLS with the Temporal server/) as string });
+  await expect(connectClient({ env })).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringMatching(/^TLS with the Temporal server/) as string,
+  });
 });

@@ -53,7 +53,10 @@ test('a given port that is taken is named', async () => {
   const holder = createServer();
   await once(holder.listen(0, '127.0.0.1'), 'listening');
   const { port } = holder.address() as AddressInfo;
-  await expect(startDevServer({ binary, port })).rejects.toMatchObject({ code: 'conflict', message: `port ${port} on 127.0.0.1 is already taken` });
+  await expect(startDevServer({ binary, port })).rejects.toMatchObject({
+    code: 'conflict',
+    message: `port ${port} on 127.0.0.1 is already taken`,
+  });
   await expect(startDevServer({ binary, uiPort: port })).rejects.toMatchObject({ code: 'conflict' });
   holder.close();
 });
@@ -63,7 +66,9 @@ test('a server that stops while it starts is reported with what it said', async 
     code: 'unavailable',
     message: expect.stringMatching(/stopped while it started: .*no-such-flag/) as string,
   });
-  await expect(startDevServer({ binary: join(directory, 'none') })).rejects.toMatchObject({ message: expect.stringContaining('ENOENT') as string });
+  await expect(startDevServer({ binary: join(directory, 'none') })).rejects.toMatchObject({
+    message: expect.stringContaining('ENOENT') as string,
+  });
 });
 
 test('the dev server ends with a parent that is killed', async () => {

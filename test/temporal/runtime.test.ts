@@ -7,7 +7,12 @@ test('log lines are filtered by level, name what they are about, and nothing els
   installRuntime({ level: 'DEBUG', write: () => lines.push('a second installation') });
   const runtime = Runtime.instance();
   runtime.logger.info('not shown');
-  runtime.logger.warn('Activity failed', { workflowId: 'bootstrap/default/east', attempt: 2, input: 'payload', error: new Error('no route') });
+  runtime.logger.warn('Activity failed', {
+    workflowId: 'bootstrap/default/east',
+    attempt: 2,
+    input: 'payload',
+    error: new Error('no route'),
+  });
   await runtime.shutdown();
   expect(lines).toEqual(['WARN Activity failed workflowId=bootstrap/default/east attempt=2 error=no route']);
 });

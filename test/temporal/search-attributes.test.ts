@@ -43,13 +43,19 @@ test('one that exists with another type is a conflict', async () => {
 });
 
 test('a server that refuses gets the commands for its administrator into the error', async () => {
-  const refusal = Object.assign(new Error('7 PERMISSION_DENIED: Request unauthorized.'), { code: 7, details: 'Request unauthorized.', metadata: {} });
+  const refusal = Object.assign(new Error('7 PERMISSION_DENIED: Request unauthorized.'), {
+    code: 7,
+    details: 'Request unauthorized.',
+    metadata: {},
+  });
   const refusing = {
     withDeadline: (_: number, call: () => Promise<unknown>) => call(),
     operatorService: { listSearchAttributes: () => Promise.reject(refusal) },
   } as unknown as Connection;
   await expect(ensureSearchAttributes(refusing, 'prod')).rejects.toMatchObject({
     code: 'forbidden',
-    hint: expect.stringContaining('temporal operator search-attribute create --namespace prod --name SkyfabricPeers --type KeywordList') as string,
+    hint: expect.stringContaining(
+      'temporal operator search-attribute create --namespace prod --name SkyfabricPeers --type KeywordList',
+    ) as string,
   });
 });

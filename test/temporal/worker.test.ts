@@ -33,7 +33,12 @@ test('a worker with the bundle works on workflows', async () => {
 });
 
 test('a worker that is told to stop before it runs stops', async () => {
-  const settings = { connection: environment.nativeConnection, namespace: 'default', taskQueue: uniqueTaskQueue(), activities: { greet: () => undefined } };
+  const settings = {
+    connection: environment.nativeConnection,
+    namespace: 'default',
+    taskQueue: uniqueTaskQueue(),
+    activities: { greet: () => undefined },
+  };
   const worker = await createWorker(settings);
   await runWorker(worker, AbortSignal.abort());
   expect(worker.getState()).toBe('STOPPED');

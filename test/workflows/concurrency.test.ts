@@ -38,7 +38,9 @@ test('the same request twice is one run', async () => {
   ]);
   expect(other.runId).toBe(one.runId);
   expect([one.attached, other.attached].sort()).toEqual([false, true]);
-  await expect(harness.begin('BootstrapFabric', { ...harness.bootstrapRequest(fabric), clusterlink: { dataplane: 'go' } })).rejects.toMatchObject({ code: 'conflict' });
+  await expect(
+    harness.begin('BootstrapFabric', { ...harness.bootstrapRequest(fabric), clusterlink: { dataplane: 'go' } }),
+  ).rejects.toMatchObject({ code: 'conflict' });
   expect((await outcomeOf(one)).result).toBeDefined();
   await harness.succeed('TeardownFabric', { fabric, deadlines });
 }, 60_000);
@@ -100,7 +102,13 @@ test('connections made and ended side by side leave what their claims say', asyn
   expect([both.failure, again.failure]).toEqual([undefined, undefined]);
   await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
   const register = await readRegister(harness.environment.client, fabric);
-  expect(register).toMatchObject({ connections: [], links: [{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }] });
+  expect(register).toMatchObject({
+    connections: [],
+    links: [
+      { a: 'east', b: 'south' },
+      { a: 'east', b: 'west' },
+    ],
+  });
   expect((await harness.inventory(fabric)).filter((entry) => /Import|Export|AccessPolicy/.test(entry))).toEqual([]);
   await harness.succeed('TeardownFabric', { fabric, deadlines });
 }, 90_000);

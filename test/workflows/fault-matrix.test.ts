@@ -9,7 +9,17 @@ import { FabricHarness, ORCHESTRATOR, outcomeOf, uniqueFabric } from '../support
 import { describeStep, final, type StepName } from '../support/step-traps';
 
 const FULL = process.env['SKYFABRIC_FAULT_MATRIX'] === 'full';
-const KINDS = ['error-before', 'error-after', 'reset', 'reset-after', 'hang', 'conflict', 'too-many', 'server-error', 'lost-after'] as const;
+const KINDS = [
+  'error-before',
+  'error-after',
+  'reset',
+  'reset-after',
+  'hang',
+  'conflict',
+  'too-many',
+  'server-error',
+  'lost-after',
+] as const;
 type Kind = (typeof KINDS)[number];
 
 const PEERS = ['east', 'west'];
@@ -92,7 +102,11 @@ const SCENARIOS: { readonly [title: string]: Scenario<RunKind> } = {
 /** What must be as before: every object, what it asks for, who claims it, and the register but for the runs it lists. */
 async function state(): Promise<unknown> {
   const register = await readRegister(harness.environment.client, fabric);
-  return { objects: await harness.everything(), inventory: await harness.inventory(fabric), register: register === undefined ? undefined : { ...register, runs: [] } };
+  return {
+    objects: await harness.everything(),
+    inventory: await harness.inventory(fabric),
+    register: register === undefined ? undefined : { ...register, runs: [] },
+  };
 }
 
 /** The steps of a run that succeeds, each activity once, on alternating peers. */
@@ -117,7 +131,13 @@ function arm(step: StepName, kind: Kind): void {
     const rule: FaultRule | undefined =
       kind === 'lost-after' || step.peer === undefined
         ? undefined
-        : { match: { server: step.peer, userAgent: ORCHESTRATOR }, fault: kind, nth: happensAnyway ? 1 : 2, times: Infinity, retryAfterSeconds: 0 };
+        : {
+            match: { server: step.peer, userAgent: ORCHESTRATOR },
+            fault: kind,
+            nth: happensAnyway ? 1 : 2,
+            times: Infinity,
+            retryAfterSeconds: 0,
+          };
     const handle = rule === undefined ? undefined : harness.faults.add(rule);
     try {
       if (step.peer === undefined && !happensAnyway) throw new Error('lost before its effect');
@@ -139,14 +159,22 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
     await scenario.prepare();
     const steps = (await stepsOf(scenario)).filter(({ activity }) => !TIDYING.includes(activity));
     const before = await state();
-    const cases = steps.flatMap((step, index) => (FULL ? KINDS : [KINDS[(2 * index) % KINDS.length], KINDS[(2 * index + 1) % KINDS.length]]).flatMap((kind) => (kind === undefined ? [] : [{ step, kind }])));
+    const cases = steps.flatMap((step, index) =>
+      (FULL ? KINDS : [KINDS[(2 * index) % KINDS.length], KINDS[(2 * index + 1) % KINDS.length]]).flatMap((kind) =>
+        kind === undefined ? [] : [{ step, kind }],
+      ),
+    );
     for (const { step, kind } of cases) {
       arm(step, kind);
       const outcome = await harness.run(scenario.kind, scenario.input());
       harness.traps.clear();
       const told = `${describeStep(step)}, ${kind}`;
-      expect({ told, failed: outcome.failure !== undefined, residue: outcome.failure?.details.rollback.residue }).toEqual({ told, failed: true, residue: [] });
-      expect({ told, ...(await state() as object) }).toEqual({ told, ...(before as object) });
+      expect({ told, failed: outcome.failure !== undefined, residue: outcome.failure?.details.rollback.residue }).toEqual({
+        told,
+        failed: true,
+        residue: [],
+      });
+      expect({ told, ...((await state()) as object) }).toEqual({ told, ...(before as object) });
     }
     process.stderr.write(`${scenario.kind}: ${cases.length} failed runs over ${steps.length} steps ended where they began\n`);
   }, 900_000);
@@ -182,7 +210,7 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
         continue;
       }
       expect({ told, cancelled: outcome.cancelled, failure: outcome.failure, result: outcome.result }).toEqual({ told, cancelled: true });
-      expect({ told, ...(await state() as object) }).toEqual({ told, ...(before as object) });
+      expect({ told, ...((await state()) as object) }).toEqual({ told, ...(before as object) });
     }
     process.stderr.write(`${scenario.kind}: ${steps.length} cancelled runs ended where they began\n`);
   }, 900_000);

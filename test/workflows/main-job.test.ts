@@ -25,7 +25,10 @@ async function answersFrom(workload: string, calls = 20): Promise<Record<string,
     const answer = await harness.simulated
       .cluster('east')
       .fetchFrom({ namespace: 'demo', name: workload }, URL)
-      .then(({ body }) => (JSON.parse(body) as { cluster: string }).cluster, () => 'refused');
+      .then(
+        ({ body }) => (JSON.parse(body) as { cluster: string }).cluster,
+        () => 'refused',
+      );
     counts[answer] = (counts[answer] ?? 0) + 1;
   }
   return counts;
@@ -43,14 +46,24 @@ test('bare clusters become a mesh, a service is balanced across it, links go, an
   const before = await harness.everything();
 
   const mesh = await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
-  expect(mesh.links).toEqual([{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }]);
+  expect(mesh.links).toEqual([
+    { a: 'east', b: 'south' },
+    { a: 'east', b: 'west' },
+  ]);
 
   const again = await harness.run('BootstrapFabric', harness.bootstrapRequest(fabric));
   expect(again.result?.changed).toBe(false);
   const { steps } = await readRunStatus(again.run.handle);
   expect(steps.filter((step) => step.note === 'changed').map((step) => step.id)).toEqual(['fabric/record-in-register']);
 
-  const connection = { fabric, service, from: ['west', 'south'], to: ['east'], access: { clients: { labels: { app: 'frontend' } } }, deadlines: { step: '20s', undo: '20s' } };
+  const connection = {
+    fabric,
+    service,
+    from: ['west', 'south'],
+    to: ['east'],
+    access: { clients: { labels: { app: 'frontend' } } },
+    deadlines: { step: '20s', undo: '20s' },
+  };
   const connected = await harness.succeed('ConnectServiceAcrossClusters', connection);
   expect(connected.imports).toMatchObject([{ peer: 'east', verified: 'probe', attempts: 4 }]);
   expect(await answersFrom('frontend')).toEqual({ west: 10, south: 10 });
@@ -84,21 +97,34 @@ test('a cluster is checked, a link is asked for, a service is disconnected in pa
   });
   const failed = await harness.run('BootstrapFabric', harness.bootstrapRequest(fabric));
   harness.traps.clear();
-  expect(failed.failure).toMatchObject({ message: expect.stringContaining('cannot be pulled'), details: { rollback: { failedPeer: 'south', residue: [] } } });
+  expect(failed.failure).toMatchObject({
+    message: expect.stringContaining('cannot be pulled'),
+    details: { rollback: { failedPeer: 'south', residue: [] } },
+  });
   expect(await harness.everything()).toEqual(bare);
 
   await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
   await harness.succeed('EstablishLink', { fabric, peers: ['west', 'east'], deadlines });
   await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west', 'south'], to: ['east'], deadlines });
-  const partly = await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, from: ['west'], deadlines });
+  const partly = await harness.succeed('DisconnectService', {
+    fabric,
+    service: { name: 'echo', namespace: 'demo' },
+    from: ['west'],
+    deadlines,
+  });
   expect(partly).toMatchObject({ changed: true, ended: [], narrowed: [expect.stringMatching(/^connection-/)] });
   expect(await answersFrom('frontend')).toEqual({ south: 20 });
   const register = await readRegister(harness.environment.client, fabric);
   // The link that was asked for stays, the one that only the connection needed stays with it.
-  expect(register?.links).toEqual([{ a: 'east', b: 'south' }, { a: 'east', b: 'west' }]);
+  expect(register?.links).toEqual([
+    { a: 'east', b: 'south' },
+    { a: 'east', b: 'west' },
+  ]);
   await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
   expect((await readRegister(harness.environment.client, fabric))?.links).toEqual([{ a: 'east', b: 'west' }]);
-  expect((await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines })).changed).toBe(false);
+  expect((await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines })).changed).toBe(
+    false,
+  );
   await harness.succeed('TeardownFabric', { fabric, deadlines });
   expect(await harness.everything()).toEqual(bare);
 }, 120_000);

@@ -26,9 +26,16 @@ test.each(files)('%s holds no secret', (file) => {
 
 test('there is a history of every workflow', () => {
   const names = new Set(files.map((file) => file.replace(/^.*\//, '').replace(/-\d+\.json$/, '')));
-  expect([...names].sort()).toEqual(
-    ['BootstrapFabric', 'CheckClusters', 'ConnectServiceAcrossClusters', 'DisconnectService', 'EstablishLink', 'GuardFabric', 'TeardownFabric', 'TeardownLink'],
-  );
+  expect([...names].sort()).toEqual([
+    'BootstrapFabric',
+    'CheckClusters',
+    'ConnectServiceAcrossClusters',
+    'DisconnectService',
+    'EstablishLink',
+    'GuardFabric',
+    'TeardownFabric',
+    'TeardownLink',
+  ]);
 });
 
 test('a history that no longer fits is noticed', async () => {

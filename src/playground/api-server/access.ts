@@ -46,7 +46,15 @@ export class Identities {
   }
 
   /** Admits an identity and returns its token. */
-  add({ user, groups = ['system:authenticated'], rules }: { user: string; groups?: readonly string[]; rules: readonly AccessRule[] }): string {
+  add({
+    user,
+    groups = ['system:authenticated'],
+    rules,
+  }: {
+    user: string;
+    groups?: readonly string[];
+    rules: readonly AccessRule[];
+  }): string {
     const token = randomBytes(24).toString('hex');
     this.byToken.set(token, { user, groups, rules });
     return token;
@@ -94,7 +102,8 @@ export function checkEscalation(identity: Identity, type: ResourceType, object: 
   if (group !== 'rbac.authorization.k8s.io') return;
   const { namespace, name } = object.metadata;
   const isBinding = type.kind.endsWith('Binding');
-  const may = (verb: string, resource: string, target: string): boolean => isAllowed(identity, { verb, group, resource, namespace, name: target });
+  const may = (verb: string, resource: string, target: string): boolean =>
+    isAllowed(identity, { verb, group, resource, namespace, name: target });
   let rules = objectsAt(object, 'rules');
   if (isBinding) {
     const plural = textAt(object, 'roleRef', 'kind') === 'Role' ? 'roles' : 'clusterroles';
@@ -115,7 +124,9 @@ function holds(identity: Identity, rule: JsonObject, namespace: string | undefin
   return list('apiGroups').every((group) =>
     list('resources').every((path) => {
       const [resource = '', subresource] = path.split('/', 2);
-      return list('verbs').every((verb) => names.every((name) => isAllowed(identity, { verb, group, resource, subresource, namespace, name })));
+      return list('verbs').every((verb) =>
+        names.every((name) => isAllowed(identity, { verb, group, resource, subresource, namespace, name })),
+      );
     }),
   );
 }
@@ -128,7 +139,8 @@ export function review(identity: Identity, type: ResourceType, body: JsonObject)
   }
   const spec = objectAt(body, 'spec');
   if (spec['resourceAttributes'] === undefined && spec['nonResourceAttributes'] === undefined) {
-    const why = 'spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified';
+    const why =
+      'spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified';
     throw new StatusError(422, 'Invalid', `${type.kind}.${type.group} "" is invalid: ${why}`, { group: type.group, kind: type.kind });
   }
   const attributes = objectAt(spec, 'resourceAttributes');

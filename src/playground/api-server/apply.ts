@@ -1,6 +1,16 @@
 // Server-side apply and the record of who owns which field (structured-merge-diff's rules, KEP-555).
 
-import { compareFields, decodeFields, describeField, encodeFields, fieldsOf, isBelow, removeFields, topMember, type FieldSet } from './field-set';
+import {
+  compareFields,
+  decodeFields,
+  describeField,
+  encodeFields,
+  fieldsOf,
+  isBelow,
+  removeFields,
+  topMember,
+  type FieldSet,
+} from './field-set';
 import { itemKey, mergeShapeOf, type MergeShape } from './merge-shape';
 import { isObject, isSameJson, type JsonObject, type KubeObject, type ManagedFieldsEntry } from './object';
 import type { ResourceType } from './resources';
@@ -26,7 +36,9 @@ const UNOWNED_METADATA = [...SYSTEM_METADATA, 'deletionTimestamp', 'deletionGrac
 /** The fields of an object that can be owned through this (sub)resource. */
 function ownable(type: ResourceType, object: JsonObject, subresource: string | undefined): Map<string, unknown> {
   const { apiVersion: _version, kind: _kind, metadata, ...content } = object;
-  const meta = Object.fromEntries(Object.entries(isObject(metadata) ? metadata : {}).filter(([member]) => !UNOWNED_METADATA.includes(member)));
+  const meta = Object.fromEntries(
+    Object.entries(isObject(metadata) ? metadata : {}).filter(([member]) => !UNOWNED_METADATA.includes(member)),
+  );
   const fields = fieldsOf({ ...content, metadata: meta }, mergeShapeOf(type));
   fields.delete('f:metadata');
   return new Map([...fields].filter(([path]) => !type.status || (topMember(path) === 'status') === (subresource === 'status')));
@@ -41,7 +53,10 @@ export function applyConfiguration(type: ResourceType, live: KubeObject, configu
   const others = owners.filter((owner) => !isSame(owner, by)).flatMap((owner) => [...owner.fields]);
   const otherFields = new Set(others);
   const isKept = (path: string): boolean =>
-    wanted.has(path) || otherFields.has(path) || others.some((other) => isBelow(other, path)) || [...wanted].some((field) => isBelow(field, path));
+    wanted.has(path) ||
+    otherFields.has(path) ||
+    others.some((other) => isBelow(other, path)) ||
+    [...wanted].some((field) => isBelow(field, path));
   const before = owners.find((owner) => isSame(owner, by))?.fields ?? new Set<string>();
   removeFields(result, new Set([...before].filter((path) => !isKept(path))), shape);
   return result;
@@ -120,7 +135,10 @@ function isSame(a: FieldManager, b: FieldManager): boolean {
 }
 
 function readOwners(object: KubeObject | undefined): Owner[] {
-  return (object?.metadata.managedFields ?? []).map(({ fieldsV1, fieldsType: _type, ...owner }) => ({ ...owner, fields: decodeFields(fieldsV1) }));
+  return (object?.metadata.managedFields ?? []).map(({ fieldsV1, fieldsType: _type, ...owner }) => ({
+    ...owner,
+    fields: decodeFields(fieldsV1),
+  }));
 }
 
 function writeOwners(owners: readonly Owner[]): ManagedFieldsEntry[] {
@@ -133,15 +151,21 @@ function applyConflict(conflicts: readonly { owner: Owner; path: string }[]): St
   const named = ({ owner }: { owner: Owner }): string =>
     `${JSON.stringify(owner.manager)}${owner.subresource === undefined ? '' : ` with subresource "${owner.subresource}"`}` +
     (owner.operation === 'Update' ? ` using ${owner.apiVersion}` : '');
-  const causes = conflicts.map((one) => ({ reason: 'FieldManagerConflict', message: `conflict with ${named(one)}`, field: describeField(one.path) }));
+  const causes = conflicts.map((one) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${named(one)}`,
+    field: describeField(one.path),
+  }));
   const [only] = conflicts;
   if (conflicts.length === 1 && only !== undefined) {
     const message = `Apply failed with 1 conflict: conflict with ${named(only)}: ${describeField(only.path)}`;
     return new StatusError(409, 'Conflict', message, { causes });
   }
-  const lines = [...new Set(conflicts.map(named))].sort().flatMap((manager) => [
-    `conflicts with ${manager}:`,
-    ...conflicts.filter((one) => named(one) === manager).map((one) => `- ${describeField(one.path)}`),
-  ]);
+  const lines = [...new Set(conflicts.map(named))]
+    .sort()
+    .flatMap((manager) => [
+      `conflicts with ${manager}:`,
+      ...conflicts.filter((one) => named(one) === manager).map((one) => `- ${describeField(one.path)}`),
+    ]);
   return new StatusError(409, 'Conflict', `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`, { causes });
 }

@@ -58,7 +58,9 @@ export class Cluster implements ClusterState {
   }
 
   timestamp(): string {
-    return this.clock().toISOString().replace(/\.\d+Z$/, 'Z');
+    return this.clock()
+      .toISOString()
+      .replace(/\.\d+Z$/, 'Z');
   }
 
   /** Stops everything that would act later. */
@@ -79,12 +81,23 @@ export class Cluster implements ClusterState {
     this.seedObject('Service', 'default', 'kubernetes', { spec, status: { loadBalancer: {} } });
   }
 
-  private seedObject(kind: string, namespace: string | undefined, name: string, content: JsonObject, labels?: Record<string, string>): void {
+  private seedObject(
+    kind: string,
+    namespace: string | undefined,
+    name: string,
+    content: JsonObject,
+    labels?: Record<string, string>,
+  ): void {
     const type = BUILT_IN_RESOURCES.find((candidate) => candidate.kind === kind);
     if (type === undefined) return;
     const place = namespace === undefined ? {} : { namespace };
     const stamps = { uid: randomUUID(), resourceVersion: '', creationTimestamp: this.timestamp() };
-    const object: KubeObject = { kind, apiVersion: apiVersionOf(type), metadata: { name, ...place, ...stamps, ...(labels && { labels }) }, ...content };
+    const object: KubeObject = {
+      kind,
+      apiVersion: apiVersionOf(type),
+      metadata: { name, ...place, ...stamps, ...(labels && { labels }) },
+      ...content,
+    };
     this.store.put(type, object);
   }
 }

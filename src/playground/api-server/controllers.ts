@@ -59,7 +59,8 @@ export class Controllers {
     }
     for (const [key, object] of [...store.all()]) {
       const type = object.metadata.namespace === name ? this.cluster.catalog.byKey(key) : undefined;
-      if (type !== undefined && object.metadata.deletionTimestamp === undefined) deleteObject(this.cluster, type, object, { propagationPolicy: 'Background' });
+      if (type !== undefined && object.metadata.deletionTimestamp === undefined)
+        deleteObject(this.cluster, type, object, { propagationPolicy: 'Background' });
     }
     const left = [...store.all()].filter(([, object]) => object.metadata.namespace === name);
     if (left.length === 0) {
@@ -68,7 +69,9 @@ export class Controllers {
       return;
     }
     const finalizers = [...new Set(left.flatMap(([, object]) => object.metadata.finalizers ?? []))];
-    const conditions: JsonObject[] = [condition('NamespaceContentRemaining', 'SomeResourcesRemain', `${left.length} resource instances remain`)];
+    const conditions: JsonObject[] = [
+      condition('NamespaceContentRemaining', 'SomeResourcesRemain', `${left.length} resource instances remain`),
+    ];
     if (finalizers.length > 0) {
       const message = `Some content in the namespace has finalizers remaining: ${finalizers.join(', ')}`;
       conditions.push(condition('NamespaceFinalizersRemaining', 'SomeFinalizersRemain', message));
@@ -94,7 +97,8 @@ export class Controllers {
     } else if (!this.timers.has(definition.metadata.uid)) {
       const establish = (): void => {
         const current = store.get(DEFINITION, undefined, name);
-        if (current === undefined || current.metadata.uid !== definition.metadata.uid || current.metadata.deletionTimestamp !== undefined) return;
+        if (current === undefined || current.metadata.uid !== definition.metadata.uid || current.metadata.deletionTimestamp !== undefined)
+          return;
         catalog.serve(name, resourcesOf(current));
         this.setEstablished(current);
       };
@@ -109,7 +113,11 @@ export class Controllers {
       { ...condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'), ...since },
     ];
     const stored = objectsAt(definition, 'spec', 'versions').filter((version) => version['storage'] === true);
-    const status = { conditions, acceptedNames: objectAt(definition, 'spec', 'names'), storedVersions: stored.map((version) => version['name']) };
+    const status = {
+      conditions,
+      acceptedNames: objectAt(definition, 'spec', 'names'),
+      storedVersions: stored.map((version) => version['name']),
+    };
     this.write(DEFINITION, { ...definition, status });
   }
 
@@ -148,7 +156,8 @@ export class Controllers {
   /** Serves the two finalizers with which deletion waits for, or lets go of, dependents. */
   private releaseDependents(type: ResourceType, owner: KubeObject, everything: readonly (readonly [string, KubeObject])[]): void {
     const finalizers = owner.metadata.finalizers ?? [];
-    const isDependent = (object: KubeObject): boolean => (object.metadata.ownerReferences ?? []).some(({ uid }) => uid === owner.metadata.uid);
+    const isDependent = (object: KubeObject): boolean =>
+      (object.metadata.ownerReferences ?? []).some(({ uid }) => uid === owner.metadata.uid);
     const dependents = everything.flatMap(([key, object]) => {
       const dependentType = isDependent(object) ? this.cluster.catalog.byKey(key) : undefined;
       return dependentType !== undefined && this.isCurrent(dependentType, object) ? [{ type: dependentType, object }] : [];
@@ -162,7 +171,9 @@ export class Controllers {
     } else if (finalizers.includes(FOREGROUND_FINALIZER)) {
       for (const dependent of dependents) this.remove(dependent.type, dependent.object, 'Foreground');
       const isBlocking = ({ object }: { object: KubeObject }): boolean =>
-        (object.metadata.ownerReferences ?? []).some((reference) => reference.uid === owner.metadata.uid && reference.blockOwnerDeletion === true);
+        (object.metadata.ownerReferences ?? []).some(
+          (reference) => reference.uid === owner.metadata.uid && reference.blockOwnerDeletion === true,
+        );
       if (!dependents.some(isBlocking)) this.dropFinalizer(type, owner, FOREGROUND_FINALIZER);
     }
   }

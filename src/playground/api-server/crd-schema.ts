@@ -88,7 +88,8 @@ function applyDefaults(value: unknown, schema: CustomSchema): void {
   for (const [member, inner] of Object.entries(objectAt(schema, 'properties'))) {
     if (!isObject(inner)) continue;
     const isUnwelcomeNull = value[member] === null && inner['nullable'] !== true;
-    if (inner['default'] !== undefined && (value[member] === undefined || isUnwelcomeNull)) value[member] = structuredClone(inner['default']);
+    if (inner['default'] !== undefined && (value[member] === undefined || isUnwelcomeNull))
+      value[member] = structuredClone(inner['default']);
   }
   for (const member of Object.keys(value)) {
     const inner = childSchema(schema, member);
@@ -105,8 +106,15 @@ export function validateSchema(object: JsonObject, schema: CustomSchema): Status
   return hasRules(schema) ? [...causes, UNCHECKED_RULES] : causes;
 }
 
-const BLOCKING_REASONS = ['FieldValueNotSupported', 'FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany', 'FieldValueTypeInvalid'];
-const UNCHECKED = 'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+const BLOCKING_REASONS = [
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+];
+const UNCHECKED =
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
 const UNCHECKED_RULES: StatusCause = invalidValue('<nil>', null, UNCHECKED);
 
 function hasRules(schema: CustomSchema): boolean {
@@ -117,10 +125,16 @@ function hasRules(schema: CustomSchema): boolean {
 function checkRules(value: unknown, schema: CustomSchema, field: string): StatusCause[] {
   const causes = objectsAt(schema, 'x-kubernetes-validations')
     .filter((rule) => compileRule(textAt(rule, 'rule'))?.(value) === false)
-    .map((rule) => invalidValue(field === '' ? '<nil>' : field, schema['type'], textAt(rule, 'message') || `failed rule: ${textAt(rule, 'rule')}`));
+    .map((rule) =>
+      invalidValue(field === '' ? '<nil>' : field, schema['type'], textAt(rule, 'message') || `failed rule: ${textAt(rule, 'rule')}`),
+    );
   const inner: [string, unknown, CustomSchema | undefined][] = Array.isArray(value)
     ? value.map((item, index) => [`${field}[${index}]`, item, childSchema(schema)])
-    : Object.entries(isObject(value) ? value : {}).map(([member, item]) => [field === '' ? member : `${field}.${member}`, item, childSchema(schema, member)]);
+    : Object.entries(isObject(value) ? value : {}).map(([member, item]) => [
+        field === '' ? member : `${field}.${member}`,
+        item,
+        childSchema(schema, member),
+      ]);
   return [...causes, ...inner.flatMap(([path, item, itemSchema]) => (itemSchema === undefined ? [] : checkRules(item, itemSchema, path)))];
 }
 
@@ -130,7 +144,12 @@ function check(value: unknown, schema: CustomSchema, field: string): StatusCause
   if (!typeFits(type, schema)) {
     const wanted = schema['x-kubernetes-int-or-string'] === true ? 'integer,string' : String(schema['type']);
     const shown = value === null || typeof value === 'object' ? type : value;
-    return [{ ...invalidValue(field, shown, `${field} in body must be of type ${wanted}: ${JSON.stringify(type)}`), reason: 'FieldValueTypeInvalid' }];
+    return [
+      {
+        ...invalidValue(field, shown, `${field} in body must be of type ${wanted}: ${JSON.stringify(type)}`),
+        reason: 'FieldValueTypeInvalid',
+      },
+    ];
   }
   const causes: StatusCause[] = [];
   const breaks = (why: string): void => void causes.push(invalidValue(field, value, `${field} in body ${why}`));
@@ -201,7 +220,9 @@ function checkKeys(value: unknown[], schema: CustomSchema, field: string): Statu
   if (!isSet && !Array.isArray(keys)) return [];
   const seen = new Set<string>();
   return value.flatMap((item, index) => {
-    const key: unknown = isSet ? item : Object.fromEntries((keys as string[]).map((member) => [member, isObject(item) ? item[member] : undefined]));
+    const key: unknown = isSet
+      ? item
+      : Object.fromEntries((keys as string[]).map((member) => [member, isObject(item) ? item[member] : undefined]));
     const text = JSON.stringify(key);
     if (seen.has(text)) return [{ reason: 'FieldValueDuplicate', message: `Duplicate value: ${text}`, field: `${field}[${index}]` }];
     seen.add(text);

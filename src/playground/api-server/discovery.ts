@@ -13,7 +13,15 @@ export function discover(catalog: ResourceCatalog, path: string): JsonObject | s
   const [root, group, version, ...rest] = path.split('/').filter((segment) => segment !== '');
   switch (root ?? '') {
     case 'version':
-      return { ...VERSION, gitCommit: '', gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z', goVersion: 'none', compiler: 'none', platform: 'simulated' };
+      return {
+        ...VERSION,
+        gitCommit: '',
+        gitTreeState: 'clean',
+        buildDate: '1970-01-01T00:00:00Z',
+        goVersion: 'none',
+        compiler: 'none',
+        platform: 'simulated',
+      };
     case 'livez':
     case 'readyz':
     case 'healthz':
@@ -33,7 +41,14 @@ export function discover(catalog: ResourceCatalog, path: string): JsonObject | s
 function groupsOf(catalog: ResourceCatalog): JsonObject[] {
   const groups = [...new Set(catalog.all().map((type) => type.group))].filter((group) => group !== '');
   return groups.map((group) => {
-    const versions = [...new Set(catalog.all().filter((type) => type.group === group).map((type) => type.version))];
+    const versions = [
+      ...new Set(
+        catalog
+          .all()
+          .filter((type) => type.group === group)
+          .map((type) => type.version),
+      ),
+    ];
     const entries = versions.map((version) => ({ groupVersion: `${group}/${version}`, version }));
     return { name: group, versions: entries, preferredVersion: entries[0] };
   });
@@ -62,7 +77,13 @@ function describe(type: ResourceType): JsonObject[] {
     ...(type.shortNames.length > 0 ? { shortNames: type.shortNames } : {}),
     ...(type.categories.length > 0 ? { categories: type.categories } : {}),
   };
-  const subresource = (name: string, verbs: string[]): JsonObject => ({ name: `${type.plural}/${name}`, singularName: '', namespaced, kind, verbs });
+  const subresource = (name: string, verbs: string[]): JsonObject => ({
+    name: `${type.plural}/${name}`,
+    singularName: '',
+    namespaced,
+    kind,
+    verbs,
+  });
   return [
     resource,
     ...(type.status ? [subresource('status', ['get', 'patch', 'update'])] : []),

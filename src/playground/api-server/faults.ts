@@ -8,16 +8,7 @@ import type { ApiRequest } from './routing';
  * `reset`: connection dropped, nothing done. `hang`: no answer until the client gives up or the server closes, nothing done.
  * `conflict`: 409. `too-many`: 429 with `Retry-After`. `server-error`: 503. `slow`: an ordinary answer, `delayMs` late.
  */
-type FaultKind =
-  | 'error-before'
-  | 'error-after'
-  | 'reset-after'
-  | 'hang'
-  | 'reset'
-  | 'conflict'
-  | 'too-many'
-  | 'server-error'
-  | 'slow';
+type FaultKind = 'error-before' | 'error-after' | 'reset-after' | 'hang' | 'reset' | 'conflict' | 'too-many' | 'server-error' | 'slow';
 
 /** Which requests a rule is for; an absent member matches everything, text matches exactly, an expression by `test`. */
 interface FaultMatch {

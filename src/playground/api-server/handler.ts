@@ -74,7 +74,8 @@ async function answer(call: Call): Promise<Answer | undefined> {
   // The name of a create is only in its body, where no rule can see it.
   const { verb, namespace, subresource } = info;
   // Everybody may ask about themselves (ClusterRole system:basic-user).
-  if (type?.reviewOnly !== true) authorize(identity, { verb, group, resource, subresource, namespace, name: verb === 'create' ? undefined : info.name });
+  if (type?.reviewOnly !== true)
+    authorize(identity, { verb, group, resource, subresource, namespace, name: verb === 'create' ? undefined : info.name });
   if (type === undefined) {
     if (isBuiltIn(cluster, group, version)) throw noSuchResource();
     return pageNotFound();

@@ -30,7 +30,12 @@ export function admitToNamespace(store: Store, type: ResourceType, namespace: st
 /** Whether nothing holds a deleted object any more: no finalizer, no grace period, no content (of a namespace). */
 export function mayVanish(type: ResourceType, object: KubeObject): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
-  return deletionTimestamp !== undefined && (finalizers ?? []).length === 0 && (deletionGracePeriodSeconds ?? 0) === 0 && !holdsContent(type, object);
+  return (
+    deletionTimestamp !== undefined &&
+    (finalizers ?? []).length === 0 &&
+    (deletionGracePeriodSeconds ?? 0) === 0 &&
+    !holdsContent(type, object)
+  );
 }
 
 /** Whether an object is a namespace that its controller has not yet emptied. */

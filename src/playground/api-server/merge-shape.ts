@@ -50,7 +50,8 @@ function customShape(schema: CustomSchema | undefined, root?: string): MergeShap
   return {
     atomicMap: schema?.['x-kubernetes-map-type'] === 'atomic',
     list: schema?.['x-kubernetes-list-type'] === 'set' ? 'set' : Array.isArray(keys) ? (keys as string[]) : 'atomic',
-    member: (name) => (root !== undefined && name === 'metadata' ? builtInShape(`${root}.metadata`) : customShape(childSchema(schema, name))),
+    member: (name) =>
+      root !== undefined && name === 'metadata' ? builtInShape(`${root}.metadata`) : customShape(childSchema(schema, name)),
     item: () => customShape(childSchema(schema)),
   };
 }

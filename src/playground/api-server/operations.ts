@@ -60,7 +60,11 @@ export async function operate(call: Call, type: ResourceType, identity: Identity
     case 'list':
       return { code: 200, body: listObjects(cluster, type, namespace, url.searchParams) };
     case 'watch': {
-      const end = streamWatch(cluster.store, { type, namespace: type.namespaced ? namespace : undefined, name, query: url.searchParams }, response);
+      const end = streamWatch(
+        cluster.store,
+        { type, namespace: type.namespaced ? namespace : undefined, name, query: url.searchParams },
+        response,
+      );
       cluster.openWatches.add(end);
       response.once('close', () => cluster.openWatches.delete(end));
       return undefined;
@@ -125,7 +129,9 @@ function patch(call: Call, write: WriteCall, name: string): Written {
   const force = isTrue(url.searchParams.get('force'));
   if (isApply(request)) return applyObject(cluster, write, name, parseObject(text), force);
   if (force) {
-    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [forbiddenValue('force', 'may not be specified for non-apply patch')]);
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [
+      forbiddenValue('force', 'may not be specified for non-apply patch'),
+    ]);
   }
   const shape = mergeShapeOf(type);
   switch (contentType(request)) {

@@ -17,7 +17,8 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 
 /** A JSON patch's result; one operation that fails fails them all. */
 export function jsonPatch(target: unknown, operations: unknown): unknown {
-  if (!Array.isArray(operations)) throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  if (!Array.isArray(operations))
+    throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch');
   return operations.reduce<unknown>((document, operation) => applyOperation(document, operation as JsonObject), structuredClone(target));
 }
 

@@ -35,7 +35,12 @@ export function listObjects(cluster: ClusterState, type: ResourceType, namespace
 }
 
 /** The objects that a list or deletecollection means. */
-export function selectObjects(cluster: ClusterState, type: ResourceType, namespace: string | undefined, query: URLSearchParams): KubeObject[] {
+export function selectObjects(
+  cluster: ClusterState,
+  type: ResourceType,
+  namespace: string | undefined,
+  query: URLSearchParams,
+): KubeObject[] {
   const selects = selectorOf(type, query);
   return cluster.store.list(type, type.namespaced ? namespace : undefined).filter(selects);
 }

@@ -35,9 +35,7 @@ export interface ResourceType {
 }
 
 /** Fills in the traits that most resources share. */
-export function resourceType(
-  fields: Pick<ResourceType, 'group' | 'version' | 'kind' | 'plural'> & Partial<ResourceType>,
-): ResourceType {
+export function resourceType(fields: Pick<ResourceType, 'group' | 'version' | 'kind' | 'plural'> & Partial<ResourceType>): ResourceType {
   return {
     singular: fields.kind.toLowerCase(),
     shortNames: [],
@@ -63,10 +61,29 @@ const CLUSTER_SCOPED = { namespaced: false } as const;
 
 /** Built-in resources (kube-apiserver 1.32), as far as they are simulated. */
 export const BUILT_IN_RESOURCES: readonly ResourceType[] = [
-  { ...CORE, kind: 'Namespace', plural: 'namespaces', shortNames: ['ns'], ...CLUSTER_SCOPED, nameRule: 'label', status: true, returnsDeleted: true },
+  {
+    ...CORE,
+    kind: 'Namespace',
+    plural: 'namespaces',
+    shortNames: ['ns'],
+    ...CLUSTER_SCOPED,
+    nameRule: 'label',
+    status: true,
+    returnsDeleted: true,
+  },
   { ...CORE, kind: 'Node', plural: 'nodes', shortNames: ['no'], ...CLUSTER_SCOPED, status: true },
   { ...CORE, kind: 'Pod', plural: 'pods', shortNames: ['po'], status: true, returnsDeleted: true, categories: ['all'] },
-  { ...CORE, kind: 'Service', plural: 'services', shortNames: ['svc'], nameRule: 'service', status: true, createOnUpdate: true, returnsDeleted: true, categories: ['all'] },
+  {
+    ...CORE,
+    kind: 'Service',
+    plural: 'services',
+    shortNames: ['svc'],
+    nameRule: 'service',
+    status: true,
+    createOnUpdate: true,
+    returnsDeleted: true,
+    categories: ['all'],
+  },
   { ...CORE, kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'], createOnUpdate: true },
   { ...CORE, kind: 'Secret', plural: 'secrets' },
   { ...CORE, kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'] },
@@ -74,14 +91,34 @@ export const BUILT_IN_RESOURCES: readonly ResourceType[] = [
   { ...CORE, kind: 'Event', plural: 'events', shortNames: ['ev'], createOnUpdate: true },
   { ...APPS, kind: 'Deployment', plural: 'deployments', shortNames: ['deploy'] },
   { ...APPS, kind: 'ReplicaSet', plural: 'replicasets', shortNames: ['rs'] },
-  { group: 'batch', version: 'v1', kind: 'Job', plural: 'jobs', status: true, generation: true, categories: ['all'], defaultPropagation: 'Orphan' },
+  {
+    group: 'batch',
+    version: 'v1',
+    kind: 'Job',
+    plural: 'jobs',
+    status: true,
+    generation: true,
+    categories: ['all'],
+    defaultPropagation: 'Orphan',
+  },
   { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', createOnUpdate: true, unconditionalUpdate: false },
   { group: 'discovery.k8s.io', version: 'v1', kind: 'EndpointSlice', plural: 'endpointslices', generation: true },
   { ...RBAC, kind: 'ClusterRole', plural: 'clusterroles', ...CLUSTER_SCOPED },
   { ...RBAC, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', ...CLUSTER_SCOPED },
   { ...RBAC, kind: 'Role', plural: 'roles' },
   { ...RBAC, kind: 'RoleBinding', plural: 'rolebindings' },
-  { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', shortNames: ['crd', 'crds'], ...CLUSTER_SCOPED, status: true, generation: true, unconditionalUpdate: false, categories: ['api-extensions'] },
+  {
+    group: 'apiextensions.k8s.io',
+    version: 'v1',
+    kind: 'CustomResourceDefinition',
+    plural: 'customresourcedefinitions',
+    shortNames: ['crd', 'crds'],
+    ...CLUSTER_SCOPED,
+    status: true,
+    generation: true,
+    unconditionalUpdate: false,
+    categories: ['api-extensions'],
+  },
   { group: 'authorization.k8s.io', ...REVIEW, kind: 'SelfSubjectAccessReview', plural: 'selfsubjectaccessreviews' },
   { group: 'authentication.k8s.io', ...REVIEW, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews' },
 ].map((fields) => resourceType(fields as Parameters<typeof resourceType>[0]));

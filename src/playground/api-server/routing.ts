@@ -27,7 +27,10 @@ const NAMESPACE_SUBRESOURCES = ['status', 'finalize'];
 
 /** Splits `/api/v1/…` and `/apis/<group>/<version>/…` paths; any other path has only a verb. */
 export function parseRoute(method: string, url: URL): Route {
-  const segments = url.pathname.split('/').filter((segment) => segment !== '').map(decodeSegment);
+  const segments = url.pathname
+    .split('/')
+    .filter((segment) => segment !== '')
+    .map(decodeSegment);
   const isCore = segments[0] === 'api';
   const [group, version, ...rest] = isCore ? ['', ...segments.slice(1)] : segments.slice(1);
   if ((!isCore && segments[0] !== 'apis') || group === undefined || version === undefined || rest.length === 0) {

@@ -68,7 +68,11 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function parseFieldSelector(type: ResourceType, text: string): Selector {
-  const known = ['metadata.name', ...(type.namespaced ? ['metadata.namespace'] : []), ...((type.schema === undefined && FIELDS[type.plural]) || [])];
+  const known = [
+    'metadata.name',
+    ...(type.namespaced ? ['metadata.namespace'] : []),
+    ...((type.schema === undefined && FIELDS[type.plural]) || []),
+  ];
   const requirements = splitOutsideParentheses(text).map((part) => {
     const parsed = /^([^=!]+)(==|=|!=)(.*)$/.exec(part);
     if (parsed === null) throw badRequest(`invalid selector: '${part}'; can't understand '${part}'`);

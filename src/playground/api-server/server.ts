@@ -95,7 +95,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 }
 
 /** Writes one kubeconfig (mode 0600) with a context for each server, named as the server; the first is the current one. */
-export async function writeKubeconfig(path: string, servers: readonly Pick<ApiServer, 'name' | 'url' | 'caPem' | 'token'>[]): Promise<void> {
+export async function writeKubeconfig(
+  path: string,
+  servers: readonly Pick<ApiServer, 'name' | 'url' | 'caPem' | 'token'>[],
+): Promise<void> {
   const config = {
     apiVersion: 'v1',
     kind: 'Config',

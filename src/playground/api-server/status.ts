@@ -95,7 +95,11 @@ export const unsupportedMediaType = (accepted: readonly string[]): StatusError =
   );
 
 /** 422 with every problem of the object. */
-export function invalid(type: { readonly group: string; readonly kind: string }, name: string, causes: readonly StatusCause[]): StatusError {
+export function invalid(
+  type: { readonly group: string; readonly kind: string },
+  name: string,
+  causes: readonly StatusCause[],
+): StatusError {
   const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   const problems = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const list = problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`;

@@ -114,7 +114,10 @@ function finalizerProblems({ metadata }: KubeObject, previous: KubeObject | unde
   const added = finalizers.filter((finalizer) => !(previous.metadata.finalizers ?? []).includes(finalizer));
   if (added.length === 0) return causes;
   const list = `[]string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`;
-  return [...causes, forbiddenValue('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers ${list}`)];
+  return [
+    ...causes,
+    forbiddenValue('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers ${list}`),
+  ];
 }
 
 function ownerProblems(object: KubeObject): StatusCause[] {

@@ -37,17 +37,23 @@ export function streamWatch(store: Store, scope: WatchScope, response: ServerRes
     if (event.key !== key) return;
     const kind = eventFor(event, isMeant);
     // An object that left the selection is shown as it was, under the revision at which it left.
-    const shown = kind !== 'DELETED' || event.type === 'DELETED' ? event.object : withRevision(event.previous ?? event.object, event.revision);
+    const shown =
+      kind !== 'DELETED' || event.type === 'DELETED' ? event.object : withRevision(event.previous ?? event.object, event.revision);
     if (kind !== undefined) send(kind, inVersion(type, shown));
   };
 
   const from = query.get('resourceVersion') ?? '';
-  if (!/^\d*$/.test(from)) throw badRequest(`Invalid value: ${JSON.stringify(from)}: strconv.ParseUint: parsing ${JSON.stringify(from)}: invalid syntax`);
+  if (!/^\d*$/.test(from))
+    throw badRequest(`Invalid value: ${JSON.stringify(from)}: strconv.ParseUint: parsing ${JSON.stringify(from)}: invalid syntax`);
   const missed = from === '' || from === '0' ? undefined : store.since(key, Number(from));
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
   if (missed !== undefined) missed.forEach(forward);
-  else if (from === '' || from === '0') store.list(type).filter(isMeant).forEach((object) => send('ADDED', inVersion(type, object)));
+  else if (from === '' || from === '0')
+    store
+      .list(type)
+      .filter(isMeant)
+      .forEach((object) => send('ADDED', inVersion(type, object)));
   else {
     send('ERROR', expired(`too old resource version: ${from} (${store.revision})`).toStatus());
     response.end();

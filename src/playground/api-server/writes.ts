@@ -9,7 +9,17 @@ import { pruneAndDefault, validateSchema } from './crd-schema';
 import { rulesOf } from './kinds/rules';
 import type { KindContext } from './kinds/kind-rules';
 import { admitToNamespace, checkPreconditions, mayVanish } from './lifecycle';
-import { dropNulls, isObject, isSameJson, objectAt, textAt, type JsonObject, type KubeObject, type ManagedFieldsEntry, type ObjectMeta } from './object';
+import {
+  dropNulls,
+  isObject,
+  isSameJson,
+  objectAt,
+  textAt,
+  type JsonObject,
+  type KubeObject,
+  type ManagedFieldsEntry,
+  type ObjectMeta,
+} from './object';
 import { apiVersionOf, type ResourceType } from './resources';
 import { alreadyExists, badRequest, invalid, invalidValue, notFound, required, StatusError } from './status';
 import { validateMetadata } from './validation';
@@ -34,7 +44,9 @@ const NAME_CHARACTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** POST. */
 export function createObject(cluster: ClusterState, call: WriteCall, body: JsonObject): Written {
-  return insert(cluster, call, body, (object) => ownersAfterUpdate(call.type, undefined, object, fieldManager(call, 'Update'), cluster.timestamp()));
+  return insert(cluster, call, body, (object) =>
+    ownersAfterUpdate(call.type, undefined, object, fieldManager(call, 'Update'), cluster.timestamp()),
+  );
 }
 
 /** PUT. */
@@ -109,7 +121,13 @@ function insert(cluster: ClusterState, call: WriteCall, body: JsonObject, owners
   return { object: call.dryRun ? object : cluster.store.put(type, object), created: true };
 }
 
-function update(cluster: ClusterState, call: WriteCall, live: KubeObject, body: JsonObject, owners?: (object: KubeObject) => ManagedFieldsEntry[]): Written {
+function update(
+  cluster: ClusterState,
+  call: WriteCall,
+  live: KubeObject,
+  body: JsonObject,
+  owners?: (object: KubeObject) => ManagedFieldsEntry[],
+): Written {
   const { type } = call;
   checkPreconditions(type, live, objectAt(body, 'metadata'));
   const object = replacement(call, live, body);
@@ -176,7 +194,17 @@ function replacement(call: WriteCall, live: KubeObject, body: JsonObject): KubeO
     else object['status'] = structuredClone(body['status']);
     return object;
   }
-  const { uid, name, namespace, generateName, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } = live.metadata;
+  const {
+    uid,
+    name,
+    namespace,
+    generateName,
+    creationTimestamp,
+    generation,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+    resourceVersion,
+  } = live.metadata;
   const system = { uid, namespace, generateName, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds };
   const metadata = { ...keptMetadata(objectAt(body, 'metadata')), ...withoutUndefined(system), name, resourceVersion } as ObjectMeta;
   const object: KubeObject = { ...structuredClone(body), apiVersion: apiVersionOf(type), kind: type.kind, metadata };

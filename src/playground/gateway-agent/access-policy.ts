@@ -25,7 +25,11 @@ export function clientAttributes(caller: PodIdentity | undefined, peer: string, 
 }
 
 /** The attributes of an exported service on a peer. */
-export function serviceAttributes(service: { readonly name: string; readonly namespace: string; readonly labels: Attributes }, peer: string, peerLabels: Attributes): Attributes {
+export function serviceAttributes(
+  service: { readonly name: string; readonly namespace: string; readonly labels: Attributes },
+  peer: string,
+  peerLabels: Attributes,
+): Attributes {
   return {
     'export.clusterlink.net/name': service.name,
     'export.clusterlink.net/namespace': service.namespace,
@@ -82,7 +86,8 @@ function isValid({ spec }: AccessPolicyResource): boolean {
 
 function looksAtClients({ spec }: AccessPolicyResource): boolean {
   return (spec.from ?? []).some(
-    ({ workloadSelector }) => Object.keys(workloadSelector?.matchLabels ?? {}).length > 0 || (workloadSelector?.matchExpressions ?? []).length > 0,
+    ({ workloadSelector }) =>
+      Object.keys(workloadSelector?.matchLabels ?? {}).length > 0 || (workloadSelector?.matchExpressions ?? []).length > 0,
   );
 }
 

@@ -40,8 +40,14 @@ export class ClusterView {
     const decode = <T extends KubeObject>(kind: string, portsOf: (object: T) => readonly unknown[]): DecodedView<T> =>
       new DecodedView(
         watch<T>(CLUSTERLINK_API, kind),
-        (object) => portsOf(object).every((port) => port === undefined || (Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535)),
-        ({ metadata }) => report({ kind: 'undecodable-object', object: `${kind} ${metadata.namespace ?? ''}/${metadata.name}`, message: 'a port outside of 0-65535 blinds the control plane' }),
+        (object) =>
+          portsOf(object).every((port) => port === undefined || (Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535)),
+        ({ metadata }) =>
+          report({
+            kind: 'undecodable-object',
+            object: `${kind} ${metadata.namespace ?? ''}/${metadata.name}`,
+            message: 'a port outside of 0-65535 blinds the control plane',
+          }),
       );
     this.peers = decode<PeerResource>('Peer', ({ spec }) => spec.gateways.map((gateway) => gateway.port));
     this.exports = decode<ExportResource>('Export', ({ spec }) => [spec.port]);
@@ -58,7 +64,11 @@ export class ClusterView {
     const { items } = await cluster.list({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' }, signal);
     const installed = new Set(items.map((definition) => definition.metadata.name));
     const missing = NEEDED_KINDS.map((plural) => `${plural}.clusterlink.net`).filter((name) => !installed.has(name));
-    if (missing.length > 0) throw new FabricError({ code: 'unready', message: `no matches for kind: CustomResourceDefinition ${missing.join(', ')} is not installed` });
+    if (missing.length > 0)
+      throw new FabricError({
+        code: 'unready',
+        message: `no matches for kind: CustomResourceDefinition ${missing.join(', ')} is not installed`,
+      });
     const view = new ClusterView(cluster, signal, report);
     await Promise.all(view.informers.map((informer) => informer.synced));
     signal.throwIfAborted();

@@ -48,10 +48,14 @@ export class ControlPlane implements RunningProgram, Director {
     this.labels = peerLabelsOf(container.args);
     this.site = readSiteCredentials(container.files(), 'controlplane');
     this.credentials = readPeerCredentials(container.files());
-    this.server = tls.createServer({ ...this.site.options, requestCert: true, rejectUnauthorized: true }, (stream) => void this.admit(stream));
+    this.server = tls.createServer(
+      { ...this.site.options, requestCert: true, rejectUnauthorized: true },
+      (stream) => void this.admit(stream),
+    );
     this.undo.push(
       view.peers.onChange(({ metadata, spec }, gone) => {
-        if (!gone && metadata.namespace === this.namespace && spec.gateways.length === 0) this.crash(`Peer ${this.namespace}/${metadata.name}`, 'panic: index out of range: a Peer has no gateways');
+        if (!gone && metadata.namespace === this.namespace && spec.gateways.length === 0)
+          this.crash(`Peer ${this.namespace}/${metadata.name}`, 'panic: index out of range: a Peer has no gateways');
       }),
       view.imports.onChange(() => this.tellDataPlanes()),
     );
@@ -73,7 +77,12 @@ export class ControlPlane implements RunningProgram, Director {
 
   /** The ports that data planes listen on, by Import. The data plane's own port is taken already, so an Import with it never works. */
   importPorts(): ReadonlyMap<string, number> {
-    const valid = this.options.view.imports.list().filter(({ spec, status }) => spec.targetPort !== undefined && spec.targetPort !== 4_443 && isTrue(status?.conditions, 'ImportTargetPortValid'));
+    const valid = this.options.view.imports
+      .list()
+      .filter(
+        ({ spec, status }) =>
+          spec.targetPort !== undefined && spec.targetPort !== 4_443 && isTrue(status?.conditions, 'ImportTargetPortValid'),
+      );
     return new Map(valid.map(({ metadata, spec }) => [`${metadata.namespace ?? ''}/${metadata.name}`, spec.targetPort ?? 0]));
   }
 
@@ -169,7 +178,9 @@ export class ControlPlane implements RunningProgram, Director {
 }
 
 function peerLabelsOf(args: readonly string[]): Attributes {
-  const given = args.flatMap((arg, index) => (arg === '--peer-label' ? [args[index + 1] ?? ''] : arg.startsWith('--peer-label=') ? [arg.slice('--peer-label='.length)] : []));
+  const given = args.flatMap((arg, index) =>
+    arg === '--peer-label' ? [args[index + 1] ?? ''] : arg.startsWith('--peer-label=') ? [arg.slice('--peer-label='.length)] : [],
+  );
   return Object.fromEntries(given.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
 }
 

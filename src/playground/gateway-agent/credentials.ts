@@ -27,7 +27,10 @@ export function readSiteCredentials(files: Files, component: 'controlplane' | 'd
 
 /** The first DNS name of a certificate; `undefined` when it has none. */
 function firstDnsName(certificate: X509Certificate): string | undefined {
-  return certificate.subjectAltName?.split(', ').find((name) => name.startsWith('DNS:'))?.slice('DNS:'.length);
+  return certificate.subjectAltName
+    ?.split(', ')
+    .find((name) => name.startsWith('DNS:'))
+    ?.slice('DNS:'.length);
 }
 
 function read(files: Files, caPath: string, certPath: string, keyPath: string): Credentials {

@@ -80,7 +80,10 @@ export class DataPlane implements RunningProgram {
   refresh(controlPlane: Director): void {
     if (this.controlPlane !== controlPlane || this.stopped) return;
     const settings = { ...controlPlane.credentials.options, requestCert: true, rejectUnauthorized: true };
-    if (this.terminator === undefined) this.terminator = tls.createServer(settings, (socket) => void this.serveGateway(socket)).on('tlsClientError', (_, socket) => socket.destroy());
+    if (this.terminator === undefined)
+      this.terminator = tls
+        .createServer(settings, (socket) => void this.serveGateway(socket))
+        .on('tlsClientError', (_, socket) => socket.destroy());
     else this.terminator.setSecureContext(settings);
     const ports = controlPlane.importPorts();
     for (const [key, listener] of this.imports) {
@@ -96,7 +99,9 @@ export class DataPlane implements RunningProgram {
     const host = args[args.indexOf('--controlplane-host') + 1] ?? '';
     try {
       const socket = this.track(await network.dial(pod, host, CONTROL_PORT));
-      const stream = this.track(tls.connect({ socket, servername: 'cl-controlplane', secureContext: this.site.context, rejectUnauthorized: true }));
+      const stream = this.track(
+        tls.connect({ socket, servername: 'cl-controlplane', secureContext: this.site.context, rejectUnauthorized: true }),
+      );
       stream.once('secureConnect', () => writeFrame(stream, { pod: pod.uid }));
       stream.resume();
       await new Promise((resolve) => stream.once('close', resolve));
@@ -122,14 +127,22 @@ export class DataPlane implements RunningProgram {
         const request = await readFrame<GatewayRequest>(socket);
         if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
         if (request.type === 'heartbeat') answer({ type: 'alive', labels: this.controlPlane.labels });
-        else { await this.serveExport(socket, this.controlPlane, request, answer); return; }
+        else {
+          await this.serveExport(socket, this.controlPlane, request, answer);
+          return;
+        }
       }
     } catch {
       socket.destroy();
     }
   }
 
-  private async serveExport(socket: tls.TLSSocket, controlPlane: Director, request: GatewayRequest & { type: 'connect' }, answer: (message: GatewayAnswer) => void): Promise<void> {
+  private async serveExport(
+    socket: tls.TLSSocket,
+    controlPlane: Director,
+    request: GatewayRequest & { type: 'connect' },
+    answer: (message: GatewayAnswer) => void,
+  ): Promise<void> {
     const verdict = controlPlane.authorize(request.export, request.client);
     if ('why' in verdict) {
       answer({ type: 'refused', why: verdict.why });

@@ -8,7 +8,11 @@ const LENGTH_BYTES = 4;
 /** What a gateway asks of another one. */
 export type GatewayRequest =
   | { readonly type: 'heartbeat' }
-  | { readonly type: 'connect'; readonly export: { readonly namespace: string; readonly name: string }; readonly client: Readonly<Record<string, string>> };
+  | {
+      readonly type: 'connect';
+      readonly export: { readonly namespace: string; readonly name: string };
+      readonly client: Readonly<Record<string, string>>;
+    };
 
 /** What it is answered: to a heartbeat the labels; to a connect first whether it is allowed, then that bytes may flow. */
 export type GatewayAnswer =
@@ -39,7 +43,10 @@ export function readFrame<T>(socket: net.Socket, timeoutMs?: number): Promise<T>
     const onReadable = (): void => {
       length ??= (socket.read(LENGTH_BYTES) as Buffer | null)?.readUInt32BE(0);
       if (length === undefined) return;
-      if (length === 0 || length > MAX_FRAME_BYTES) { settle(broken(`a message of ${length} bytes is none of the gateways' own`)); return; }
+      if (length === 0 || length > MAX_FRAME_BYTES) {
+        settle(broken(`a message of ${length} bytes is none of the gateways' own`));
+        return;
+      }
       const body = socket.read(length) as Buffer | null;
       if (body !== null) settle(undefined, JSON.parse(body.toString('utf8')) as T);
     };

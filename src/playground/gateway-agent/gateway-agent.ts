@@ -34,7 +34,10 @@ export class GatewayAgent {
   /** What containers with ClusterLink's images run. */
   readonly programs: readonly Program[] = [
     { runs: ({ image }) => imageName(image) === 'cl-controlplane', start: (container) => this.startControlPlane(container) },
-    { runs: ({ image }) => ['cl-dataplane', 'cl-go-dataplane'].includes(imageName(image)), start: (container) => this.startDataPlane(container) },
+    {
+      runs: ({ image }) => ['cl-dataplane', 'cl-go-dataplane'].includes(imageName(image)),
+      start: (container) => this.startDataPlane(container),
+    },
     { runs: ({ image }) => imageName(image) === 'cl-operator', start: () => this.startOperator() },
   ];
 
@@ -112,7 +115,14 @@ export class GatewayAgent {
   private lead(controlPlane: ControlPlane, view: ClusterView): void {
     const { cluster, heartbeatMs } = this.options;
     const { namespace } = controlPlane;
-    const monitors = new PeerMonitors({ cluster, namespace, peers: view.peers, credentials: () => controlPlane.credentials, heartbeatMs, report: this.report });
+    const monitors = new PeerMonitors({
+      cluster,
+      namespace,
+      peers: view.peers,
+      credentials: () => controlPlane.credentials,
+      heartbeatMs,
+      report: this.report,
+    });
     const controllers = [new ImportController(cluster, view, namespace), new ExportController(cluster, view)];
     this.leaders.set(namespace, async () => {
       monitors.stop();
@@ -128,8 +138,22 @@ export class GatewayAgent {
     const { cluster } = this.options;
     const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64');
     await Promise.all([
-      cluster.create({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'jwk', namespace }, data: { key: Buffer.from(key).toString('base64') } }).catch(ignoreExisting),
-      cluster.create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'cl-controlplane', namespace }, spec: { leaseDurationSeconds: 15 } }).catch(ignoreExisting),
+      cluster
+        .create({
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { name: 'jwk', namespace },
+          data: { key: Buffer.from(key).toString('base64') },
+        })
+        .catch(ignoreExisting),
+      cluster
+        .create({
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata: { name: 'cl-controlplane', namespace },
+          spec: { leaseDurationSeconds: 15 },
+        })
+        .catch(ignoreExisting),
     ]);
   }
 

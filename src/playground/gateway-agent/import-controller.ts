@@ -59,7 +59,8 @@ export class ImportController {
       if (this.view.imports.get(key) !== undefined) this.imports.add(key);
     } else if (namespace === this.namespace && labels[SERVICE_NAME] === INGRESS_SERVICE) {
       for (const object of this.view.imports.list()) if (isMerge(object)) this.imports.add(keyOf(object));
-      for (const made of this.view.slices.list()) if (made.metadata.labels?.[DATAPLANE_SLICE] === slice.metadata.name) this.slices.add(keyOf(made));
+      for (const made of this.view.slices.list())
+        if (made.metadata.labels?.[DATAPLANE_SLICE] === slice.metadata.name) this.slices.add(keyOf(made));
     }
   }
 
@@ -74,10 +75,14 @@ export class ImportController {
       if (object.spec.targetPort !== port) await this.cluster.patch(refOf(object), { spec: { targetPort: port } });
       const problem = isMerge(object) ? await this.joinService(object, port) : await this.ensureServices(object, port);
       conditions.push({ type: 'ImportTargetPortValid', status: 'True', reason: 'Leased' });
-      conditions.push(problem === undefined ? { type: 'ImportServiceValid', status: 'True', reason: 'Valid' } : failed('ImportServiceValid', problem));
+      conditions.push(
+        problem === undefined ? { type: 'ImportServiceValid', status: 'True', reason: 'Valid' } : failed('ImportServiceValid', problem),
+      );
     }
     if (!conditions.some((condition) => conditionChanges(object.status?.conditions, condition))) return;
-    await this.cluster.patchStatus(refOf(object), { status: { conditions: conditions.reduce(withCondition, [...(object.status?.conditions ?? [])]) } });
+    await this.cluster.patchStatus(refOf(object), {
+      status: { conditions: conditions.reduce(withCondition, [...(object.status?.conditions ?? [])]) },
+    });
   }
 
   /** The port that the data plane listens on for this Import; text says why it can have none. */
@@ -98,12 +103,24 @@ export class ImportController {
     await this.removeSlices(keyOf(object));
     const systemName = namespace === this.namespace ? name : systemServiceName(namespace, name);
     const ports = [{ protocol: 'TCP', port: object.spec.port, targetPort }];
-    const problem = await this.ensureService(object, this.namespace, systemName, { type: 'ClusterIP', selector: { app: 'cl-dataplane' }, ports });
+    const problem = await this.ensureService(object, this.namespace, systemName, {
+      type: 'ClusterIP',
+      selector: { app: 'cl-dataplane' },
+      ports,
+    });
     if (problem !== undefined || namespace === this.namespace) return problem;
-    return this.ensureService(object, namespace, name, { type: 'ExternalName', externalName: `${systemName}.${this.namespace}.svc.cluster.local` });
+    return this.ensureService(object, namespace, name, {
+      type: 'ExternalName',
+      externalName: `${systemName}.${this.namespace}.svc.cluster.local`,
+    });
   }
 
-  private async ensureService(owner: ImportResource, namespace: string, name: string, spec: ServiceResource['spec']): Promise<string | undefined> {
+  private async ensureService(
+    owner: ImportResource,
+    namespace: string,
+    name: string,
+    spec: ServiceResource['spec'],
+  ): Promise<string | undefined> {
     const labels = { [MANAGED_BY]: CLUSTERLINK, [IMPORT_NAME]: owner.metadata.name, [IMPORT_NAMESPACE]: owner.metadata.namespace ?? '' };
     const service: ServiceResource = { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec };
     const before = await this.cluster.get<ServiceResource>(refOf(service));
@@ -132,11 +149,17 @@ export class ImportController {
           labels: { [SERVICE_NAME]: name, [SLICE_MANAGED_BY]: CLUSTERLINK, [DATAPLANE_SLICE]: dataplane.metadata.name },
         },
         addressType: dataplane.addressType,
-        endpoints: dataplane.endpoints.map(({ addresses, conditions }) => ({ addresses, ...(conditions === undefined ? {} : { conditions }) })),
+        endpoints: dataplane.endpoints.map(({ addresses, conditions }) => ({
+          addresses,
+          ...(conditions === undefined ? {} : { conditions }),
+        })),
         ports: [{ port, protocol: 'TCP' }],
       };
       const before = this.view.slices.get(keyOf(slice));
-      if (before === undefined) await this.cluster.create(slice).catch((error: unknown) => { if (!isAlreadyExists(error)) throw error; });
+      if (before === undefined)
+        await this.cluster.create(slice).catch((error: unknown) => {
+          if (!isAlreadyExists(error)) throw error;
+        });
       else if (JSON.stringify([endpointsOf(before), before.ports?.[0]?.port]) !== JSON.stringify([endpointsOf(slice), port])) {
         await this.cluster.patch(refOf(slice), { endpoints: slice.endpoints, ports: slice.ports });
       }
@@ -147,8 +170,16 @@ export class ImportController {
   private async cleanUp(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
     this.leases.delete(key);
-    for (const [inNamespace, serviceName] of [[namespace, name], [this.namespace, systemServiceName(namespace, name)]] as const) {
-      const service = await this.cluster.get<ServiceResource>({ apiVersion: 'v1', kind: 'Service', namespace: inNamespace, name: serviceName });
+    for (const [inNamespace, serviceName] of [
+      [namespace, name],
+      [this.namespace, systemServiceName(namespace, name)],
+    ] as const) {
+      const service = await this.cluster.get<ServiceResource>({
+        apiVersion: 'v1',
+        kind: 'Service',
+        namespace: inNamespace,
+        name: serviceName,
+      });
       if (service !== undefined && isMadeFor(service, key)) await this.cluster.delete(refOf(service));
     }
     await this.removeSlices(key);
@@ -156,7 +187,9 @@ export class ImportController {
 
   private async removeSlices(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
-    const made = this.view.slices.list(namespace).filter(({ metadata: { labels = {} } }) => labels[SLICE_MANAGED_BY] === CLUSTERLINK && labels[SERVICE_NAME] === name);
+    const made = this.view.slices
+      .list(namespace)
+      .filter(({ metadata: { labels = {} } }) => labels[SLICE_MANAGED_BY] === CLUSTERLINK && labels[SERVICE_NAME] === name);
     for (const slice of made) await this.cluster.delete(refOf(slice));
   }
 
@@ -188,7 +221,12 @@ function isMadeFor({ metadata: { labels = {} } }: KubeObject, importKey: string)
 function differs(before: ServiceResource['spec'], after: ServiceResource['spec']): boolean {
   const port = before.ports?.[0];
   const wanted = after.ports?.[0];
-  return before.type !== after.type || before.externalName !== after.externalName || port?.port !== wanted?.port || port?.targetPort !== wanted?.targetPort;
+  return (
+    before.type !== after.type ||
+    before.externalName !== after.externalName ||
+    port?.port !== wanted?.port ||
+    port?.targetPort !== wanted?.targetPort
+  );
 }
 
 function endpointsOf(slice: EndpointSliceResource): unknown {

@@ -34,10 +34,17 @@ export class Operator {
   static async start(cluster: Cluster): Promise<Operator> {
     const name = 'instances.clusterlink.net';
     if ((await cluster.get({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name })) === undefined) {
-      throw new FabricError({ code: 'unready', message: `no matches for kind Instance: CustomResourceDefinition ${name} is not installed` });
+      throw new FabricError({
+        code: 'unready',
+        message: `no matches for kind Instance: CustomResourceDefinition ${name} is not installed`,
+      });
     }
     const abort = new AbortController();
-    return new Operator(cluster, new Informer<InstanceResource>(cluster, { apiVersion: CLUSTERLINK_API, kind: 'Instance' }, abort.signal), abort);
+    return new Operator(
+      cluster,
+      new Informer<InstanceResource>(cluster, { apiVersion: CLUSTERLINK_API, kind: 'Instance' }, abort.signal),
+      abort,
+    );
   }
 
   async stop(): Promise<void> {
@@ -55,7 +62,8 @@ export class Operator {
       await this.cluster.patch(refOf(instance), { metadata: { finalizers: finalizers.filter((name) => name !== FINALIZER) } });
       return;
     }
-    if (!finalizers.includes(FINALIZER)) await this.cluster.patch(refOf(instance), { metadata: { finalizers: [...finalizers, FINALIZER] } });
+    if (!finalizers.includes(FINALIZER))
+      await this.cluster.patch(refOf(instance), { metadata: { finalizers: [...finalizers, FINALIZER] } });
     for (const object of objects) {
       const before = await this.cluster.get(refOf(object));
       if (before === undefined) await this.cluster.create(object);
@@ -72,10 +80,20 @@ export class Operator {
     for (const [component, name] of Object.entries(names)) {
       // For the data plane a Service is looked for that nobody makes, so its ServiceReady is never True.
       const before = instance.status?.[component as keyof typeof names]?.conditions ?? {};
-      const conditions = [await this.deploymentReady(namespace, name), await this.serviceReady({ apiVersion: 'v1', kind: 'Service', namespace, name })];
-      status[component] = { conditions: Object.fromEntries(conditions.map((now) => [now.type, sameAs(before[now.type], now) ? (before[now.type] as Condition) : now])) };
+      const conditions = [
+        await this.deploymentReady(namespace, name),
+        await this.serviceReady({ apiVersion: 'v1', kind: 'Service', namespace, name }),
+      ];
+      status[component] = {
+        conditions: Object.fromEntries(
+          conditions.map((now) => [now.type, sameAs(before[now.type], now) ? (before[now.type] as Condition) : now]),
+        ),
+      };
     }
-    const changed = Object.entries(status).some(([component, { conditions }]) => JSON.stringify(conditions) !== JSON.stringify(instance.status?.[component as keyof typeof names]?.conditions));
+    const changed = Object.entries(status).some(
+      ([component, { conditions }]) =>
+        JSON.stringify(conditions) !== JSON.stringify(instance.status?.[component as keyof typeof names]?.conditions),
+    );
     if (changed) await this.cluster.patchStatus(refOf(instance), { status });
     return Object.values(status).every(({ conditions }) => conditions['DeploymentReady']?.status === 'True');
   }
@@ -84,12 +102,16 @@ export class Operator {
     const deployment = await this.cluster.get<DeploymentResource>({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name });
     const available = deployment?.status?.conditions?.some(({ type, status }) => type === 'Available' && status === 'True') ?? false;
     if (deployment === undefined) return conditionOf('DeploymentReady', false, 'NotExist', 'Deployment does not exist');
-    return available ? conditionOf('DeploymentReady', true, 'Ready', 'Deployment is ready') : conditionOf('DeploymentReady', false, 'ProgressingMode', 'Deployment is in progressing mode');
+    return available
+      ? conditionOf('DeploymentReady', true, 'Ready', 'Deployment is ready')
+      : conditionOf('DeploymentReady', false, 'ProgressingMode', 'Deployment is in progressing mode');
   }
 
   private async serviceReady(service: ObjectRef): Promise<Condition> {
     const found = (await this.cluster.get(service)) !== undefined;
-    return found ? conditionOf('ServiceReady', true, 'Ready', 'Service is ready') : conditionOf('ServiceReady', false, 'NotExist', 'Service does not exist');
+    return found
+      ? conditionOf('ServiceReady', true, 'Ready', 'Service is ready')
+      : conditionOf('ServiceReady', false, 'NotExist', 'Service does not exist');
   }
 }
 
@@ -111,7 +133,8 @@ function objectsOf(instance: InstanceResource): readonly KubeObject[] {
   const namespace = namespaceOf(instance);
   const { type = 'none', port, annotations = {} } = spec.ingress ?? {};
   const at = (name: string): { name: string; namespace: string } => ({ name, namespace });
-  const image = (name: string): string => `${(spec.containerRegistry ?? '').replace(/\/?$/, spec.containerRegistry ? '/' : '')}${name}:${spec.tag ?? 'latest'}`;
+  const image = (name: string): string =>
+    `${(spec.containerRegistry ?? '').replace(/\/?$/, spec.containerRegistry ? '/' : '')}${name}:${spec.tag ?? 'latest'}`;
   const deployment = (name: string, replicas: number, podSpec: object): KubeObject & { spec: object } => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -123,14 +146,22 @@ function objectsOf(instance: InstanceResource): readonly KubeObject[] {
   const args = ['--log-level', spec.logLevel ?? 'info'];
   const role = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: CLUSTER_ROLE };
   const rule = (apiGroups: string, resources: string[], verbs: string[]): object => ({ apiGroups: [apiGroups], resources, verbs });
-  const service = (name: string, serviceSpec: object, given = {}): KubeObject & { spec: object } => ({ apiVersion: 'v1', kind: 'Service', metadata: { ...at(name), ...given }, spec: serviceSpec });
+  const service = (name: string, serviceSpec: object, given = {}): KubeObject & { spec: object } => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...at(name), ...given },
+    spec: serviceSpec,
+  });
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: at('cl-controlplane') },
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
       metadata: { name: CLUSTER_ROLE },
-      rules: [rule('clusterlink.net', ['peers', 'exports', 'imports', 'accesspolicies', 'privilegedaccesspolicies'], ['get', 'list', 'watch']), rule('', ['secrets', 'services', 'pods'], ['get', 'list', 'watch'])],
+      rules: [
+        rule('clusterlink.net', ['peers', 'exports', 'imports', 'accesspolicies', 'privilegedaccesspolicies'], ['get', 'list', 'watch']),
+        rule('', ['secrets', 'services', 'pods'], ['get', 'list', 'watch']),
+      ],
     } as KubeObject,
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -167,7 +198,11 @@ function objectsOf(instance: InstanceResource): readonly KubeObject[] {
           image: image(spec.dataplane?.type === 'go' ? 'cl-go-dataplane' : 'cl-dataplane'),
           args: [...args, '--controlplane-host', 'cl-controlplane'],
           ports: [{ containerPort: 4_443 }],
-          volumeMounts: [file('ca', '/etc/ssl/certs/clink_ca.pem', 'ca'), file('tls', '/etc/ssl/certs/clink-dataplane.pem', 'cert'), file('tls', '/etc/ssl/key/clink-dataplane.pem', 'key')],
+          volumeMounts: [
+            file('ca', '/etc/ssl/certs/clink_ca.pem', 'ca'),
+            file('tls', '/etc/ssl/certs/clink-dataplane.pem', 'cert'),
+            file('tls', '/etc/ssl/key/clink-dataplane.pem', 'key'),
+          ],
         },
       ],
     }),
@@ -179,7 +214,14 @@ function objectsOf(instance: InstanceResource): readonly KubeObject[] {
             {
               type,
               selector: { app: 'cl-dataplane' },
-              ports: [{ name: 'https', port: type === 'LoadBalancer' ? (port ?? 443) : 443, targetPort: 4_443, ...(type === 'NodePort' && port !== undefined ? { nodePort: port } : {}) }],
+              ports: [
+                {
+                  name: 'https',
+                  port: type === 'LoadBalancer' ? (port ?? 443) : 443,
+                  targetPort: 4_443,
+                  ...(type === 'NodePort' && port !== undefined ? { nodePort: port } : {}),
+                },
+              ],
             },
             { annotations },
           ),

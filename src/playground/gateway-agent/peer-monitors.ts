@@ -76,7 +76,11 @@ export class PeerMonitors {
     const monitor = this.monitors.get(peer.metadata.name);
     this.monitors.delete(peer.metadata.name);
     if (monitor === undefined || (!monitor.healthy && peer.spec.gateways.every(({ port }) => port === DEFUSED_PORT))) return;
-    this.report('peer-not-defused', peer.metadata.name, 'deleted while its gateways could answer: its heartbeat goes on, and its next change freezes every PeerReachable');
+    this.report(
+      'peer-not-defused',
+      peer.metadata.name,
+      'deleted while its gateways could answer: its heartbeat goes on, and its next change freezes every PeerReachable',
+    );
   }
 
   /** Writes the conditions, one after the other. One whose Peer is gone is waited for, and all others with it. */
@@ -92,7 +96,11 @@ export class PeerMonitors {
       const peer = this.options.peers.get(`${this.options.namespace}/${name}`);
       try {
         if (peer === undefined) throw new Error('the Peer is gone');
-        const conditions = withCondition(peer.status?.conditions, { type: 'PeerReachable', status: reachable ? 'True' : 'False', reason: 'Heartbeat' });
+        const conditions = withCondition(peer.status?.conditions, {
+          type: 'PeerReachable',
+          status: reachable ? 'True' : 'False',
+          reason: 'Heartbeat',
+        });
         await this.options.cluster.patchStatus(refOf(peer), { status: { conditions, labels } });
         this.transitions.shift();
       } catch {

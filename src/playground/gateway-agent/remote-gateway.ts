@@ -13,7 +13,11 @@ async function connectGateway(peer: string, gateways: readonly Gateway[], creden
   const attempts = gateways.map((gateway) => connectOne(peer, gateway, credentials));
   try {
     const first = await Promise.any(attempts);
-    for (const attempt of attempts) void attempt.then((socket) => socket === first || socket.destroy(), () => undefined);
+    for (const attempt of attempts)
+      void attempt.then(
+        (socket) => socket === first || socket.destroy(),
+        () => undefined,
+      );
     return first;
   } catch (error) {
     const reasons = error instanceof AggregateError ? error.errors.map((reason: Error) => reason.message) : [];
@@ -32,7 +36,10 @@ export async function openExport(
     try {
       const answer = await readFrame<GatewayAnswer>(socket, CALL_TIMEOUT_MS);
       if (answer.type === type) return;
-      throw new FabricError({ code: 'forbidden', message: `${gateway.peer} refuses ${wanted.namespace}/${wanted.name}: ${answer.type === 'refused' ? answer.why : answer.type}.` });
+      throw new FabricError({
+        code: 'forbidden',
+        message: `${gateway.peer} refuses ${wanted.namespace}/${wanted.name}: ${answer.type === 'refused' ? answer.why : answer.type}.`,
+      });
     } catch (error) {
       socket.destroy();
       throw error;
@@ -89,7 +96,9 @@ export class Heartbeat {
 function connectOne(peer: string, { host, port }: Gateway, credentials: Credentials): Promise<tls.TLSSocket> {
   return new Promise((resolve, reject) => {
     // A port out of range makes this throw at once; that too is only a gateway that does not answer.
-    const socket = tls.connect({ host, port, servername: peer, secureContext: credentials.context, rejectUnauthorized: true }).setNoDelay(true);
+    const socket = tls
+      .connect({ host, port, servername: peer, secureContext: credentials.context, rejectUnauthorized: true })
+      .setNoDelay(true);
     const fail = (why: string): void => {
       clearTimeout(timer);
       socket.destroy();

@@ -65,7 +65,9 @@ export interface InstanceResource extends KubeObject {
     readonly namespace?: string;
     readonly peerLabels?: Readonly<Record<string, string>>;
   };
-  readonly status?: Readonly<Record<'controlplane' | 'dataplane', { readonly conditions?: Readonly<Record<string, Condition>> } | undefined>>;
+  readonly status?: Readonly<
+    Record<'controlplane' | 'dataplane', { readonly conditions?: Readonly<Record<string, Condition>> } | undefined>
+  >;
 }
 
 /** Whether a condition of this type is True. */
@@ -76,7 +78,8 @@ export function isTrue(conditions: readonly Condition[] | undefined, type: strin
 /** The conditions with one of them set; the time of its last transition stays while its status does. */
 export function withCondition(conditions: readonly Condition[] | undefined, set: Condition): Condition[] {
   const before = conditions?.find((condition) => condition.type === set.type);
-  const lastTransitionTime = before?.status === set.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : new Date().toISOString();
+  const lastTransitionTime =
+    before?.status === set.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : new Date().toISOString();
   return [...(conditions ?? []).filter((condition) => condition.type !== set.type), { message: '', ...set, lastTransitionTime }];
 }
 

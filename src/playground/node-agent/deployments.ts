@@ -25,7 +25,8 @@ export class Deployments {
       this.queue.add(keyOf(deployment));
     });
     pods.onChange(({ metadata }) => {
-      for (const { kind, name } of metadata.ownerReferences ?? []) if (kind === 'Deployment') this.queue.add(`${metadata.namespace ?? ''}/${name}`);
+      for (const { kind, name } of metadata.ownerReferences ?? [])
+        if (kind === 'Deployment') this.queue.add(`${metadata.namespace ?? ''}/${name}`);
     });
   }
 
@@ -45,8 +46,10 @@ export class Deployments {
     // Ready pods are the last to go when there are too many.
     const surplus = [...current].sort((a, b) => Number(isReady(a)) - Number(isReady(b))).slice(0, Math.max(0, current.length - replicas));
     const enough = current.filter(isReady).length >= replicas;
-    for (const pod of [...surplus, ...(enough || recreate ? outdated : [])]) await this.cluster.delete(refOf(pod), { uid: pod.metadata.uid });
-    if (!recreate || outdated.length === 0) for (let count = current.length; count < replicas; count += 1) await this.createPod(deployment, hash);
+    for (const pod of [...surplus, ...(enough || recreate ? outdated : [])])
+      await this.cluster.delete(refOf(pod), { uid: pod.metadata.uid });
+    if (!recreate || outdated.length === 0)
+      for (let count = current.length; count < replicas; count += 1) await this.createPod(deployment, hash);
     await this.writeStatus(deployment, current, outdated);
   }
 
@@ -68,7 +71,11 @@ export class Deployments {
     this.pods.remember(await this.cluster.create(pod));
   }
 
-  private async writeStatus(deployment: DeploymentResource, current: readonly PodResource[], outdated: readonly PodResource[]): Promise<void> {
+  private async writeStatus(
+    deployment: DeploymentResource,
+    current: readonly PodResource[],
+    outdated: readonly PodResource[],
+  ): Promise<void> {
     const { replicas = 1 } = deployment.spec;
     const ready = [...current, ...outdated].filter(isReady).length;
     const complete = current.filter(isReady).length >= replicas && outdated.length === 0;
@@ -80,7 +87,12 @@ export class Deployments {
       availableReplicas: ready,
       unavailableReplicas: Math.max(0, replicas - ready),
       conditions: [
-        conditionOf(deployment, 'Available', ready >= replicas, ready >= replicas ? 'MinimumReplicasAvailable' : 'MinimumReplicasUnavailable'),
+        conditionOf(
+          deployment,
+          'Available',
+          ready >= replicas,
+          ready >= replicas ? 'MinimumReplicasAvailable' : 'MinimumReplicasUnavailable',
+        ),
         conditionOf(deployment, 'Progressing', true, complete ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated'),
       ],
     };
@@ -98,5 +110,10 @@ function conditionOf(deployment: DeploymentResource, type: string, value: boolea
   const status = value ? 'True' : 'False';
   const before = deployment.status?.conditions?.find((condition) => condition.type === type);
   if (before?.status === status && before.reason === reason) return before;
-  return { type, status, reason, lastTransitionTime: before?.status === status ? (before.lastTransitionTime ?? '') : new Date().toISOString() };
+  return {
+    type,
+    status,
+    reason,
+    lastTransitionTime: before?.status === status ? (before.lastTransitionTime ?? '') : new Date().toISOString(),
+  };
 }

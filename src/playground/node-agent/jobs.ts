@@ -25,7 +25,8 @@ export class Jobs {
       this.queue.add(keyOf(job));
     });
     pods.onChange(({ metadata }) => {
-      for (const { kind, name } of metadata.ownerReferences ?? []) if (kind === 'Job') this.queue.add(`${metadata.namespace ?? ''}/${name}`);
+      for (const { kind, name } of metadata.ownerReferences ?? [])
+        if (kind === 'Job') this.queue.add(`${metadata.namespace ?? ''}/${name}`);
     });
   }
 
@@ -47,7 +48,9 @@ export class Jobs {
     const inPhase = (phase: string): PodResource[] => pods.filter(({ status }) => status?.phase === phase);
     const succeeded = inPhase('Succeeded').length;
     const failed = inPhase('Failed').length;
-    const active = pods.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(status?.phase ?? ''));
+    const active = pods.filter(
+      ({ metadata, status }) => metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(status?.phase ?? ''),
+    );
     const late = this.isOver(key, startTime, activeDeadlineSeconds);
     const problem = late ? 'DeadlineExceeded' : failed > backoffLimit ? 'BackoffLimitExceeded' : undefined;
     const end = succeeded > 0 ? 'Complete' : problem === undefined ? undefined : 'Failed';
@@ -60,7 +63,19 @@ export class Jobs {
       succeeded,
       failed,
       ...(end === 'Complete' ? { completionTime: now } : {}),
-      ...(end === undefined ? {} : { conditions: [{ type: end, status: 'True', lastProbeTime: now, lastTransitionTime: now, ...(problem === undefined ? {} : { reason: problem }) }] }),
+      ...(end === undefined
+        ? {}
+        : {
+            conditions: [
+              {
+                type: end,
+                status: 'True',
+                lastProbeTime: now,
+                lastTransitionTime: now,
+                ...(problem === undefined ? {} : { reason: problem }),
+              },
+            ],
+          }),
     };
     const before = (job.status ?? {}) as Readonly<Record<string, unknown>>;
     if (Object.entries(status).every(([name, value]) => JSON.stringify(before[name]) === JSON.stringify(value))) return;
@@ -89,7 +104,13 @@ export class Jobs {
       metadata: {
         name: `${name}-${this.serial.toString(36).padStart(5, '0')}`,
         namespace,
-        labels: { ...metadata?.labels, 'job-name': name, 'batch.kubernetes.io/job-name': name, 'controller-uid': uid, 'batch.kubernetes.io/controller-uid': uid },
+        labels: {
+          ...metadata?.labels,
+          'job-name': name,
+          'batch.kubernetes.io/job-name': name,
+          'controller-uid': uid,
+          'batch.kubernetes.io/controller-uid': uid,
+        },
         ...(metadata?.annotations === undefined ? {} : { annotations: metadata.annotations }),
         ownerReferences: [ownedBy(job)],
       },

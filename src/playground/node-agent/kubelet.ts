@@ -75,7 +75,12 @@ export class Kubelet {
   }
 
   private admit(key: string, pod: PodResource): RunningPod {
-    const running = new RunningPod(pod, { network: this.options.network, mounts: this.mounts, programs: this.options.programs, onChange: () => this.onChange(key) });
+    const running = new RunningPod(pod, {
+      network: this.options.network,
+      mounts: this.mounts,
+      programs: this.options.programs,
+      onChange: () => this.onChange(key),
+    });
     this.running.set(key, running);
     this.delay(key, running, this.options.readyDelayMs);
     return running;
@@ -90,7 +95,11 @@ export class Kubelet {
     }
     if (Date.now() < (this.startAt.get(running) ?? 0)) return;
     for (const name of this.mounts.missingPullSecrets(pod)) {
-      await this.recordEvent(pod, 'FailedToRetrieveImagePullSecret', `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`);
+      await this.recordEvent(
+        pod,
+        'FailedToRetrieveImagePullSecret',
+        `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`,
+      );
     }
     running.start();
   }
@@ -100,7 +109,11 @@ export class Kubelet {
       const problem = this.mounts.problem(pod, container);
       if (problem !== undefined) return problem;
       if (UNKNOWN_IMAGE.test(container.image)) {
-        return { reason: 'ImagePullBackOff', message: `Back-off pulling image "${container.image}": not found`, event: `Failed to pull image "${container.image}": not found` };
+        return {
+          reason: 'ImagePullBackOff',
+          message: `Back-off pulling image "${container.image}": not found`,
+          event: `Failed to pull image "${container.image}": not found`,
+        };
       }
     }
     return undefined;

@@ -27,7 +27,11 @@ export class Mounts {
       if (source === undefined || wanted === undefined || source.optional === true) continue;
       const kind = secret === undefined ? 'configmap' : 'secret';
       const data = this.data(kind, namespace, wanted);
-      const failed = (why: string): Problem => ({ reason: 'ContainerCreating', message: why, event: `MountVolume.SetUp failed for volume "${name}" : ${why}` });
+      const failed = (why: string): Problem => ({
+        reason: 'ContainerCreating',
+        message: why,
+        event: `MountVolume.SetUp failed for volume "${name}" : ${why}`,
+      });
       if (data === undefined) return failed(`${kind} "${wanted}" not found`);
       const missing = source.items?.find(({ key }) => data[key] === undefined);
       if (missing !== undefined) return failed(`references non-existent ${kind} key: ${missing.key}`);
@@ -35,11 +39,16 @@ export class Mounts {
     for (const { name, subPath } of container.volumeMounts ?? []) {
       const folder = this.folder(pod, name);
       if (subPath !== undefined && folder !== undefined && !folder.has(subPath)) {
-        return configError(`failed to prepare subPath for volumeMount "${name}" of container "${container.name}": key ${subPath} does not exist`);
+        return configError(
+          `failed to prepare subPath for volumeMount "${name}" of container "${container.name}": key ${subPath} does not exist`,
+        );
       }
     }
     for (const { valueFrom } of container.env ?? []) {
-      for (const [kind, ref] of [['secret', valueFrom?.secretKeyRef], ['configmap', valueFrom?.configMapKeyRef]] as const) {
+      for (const [kind, ref] of [
+        ['secret', valueFrom?.secretKeyRef],
+        ['configmap', valueFrom?.configMapKeyRef],
+      ] as const) {
         if (ref === undefined || ref.optional === true) continue;
         const data = this.data(kind, namespace, ref.name);
         if (data === undefined) return configError(`${kind} "${ref.name}" not found`);
@@ -51,7 +60,9 @@ export class Mounts {
 
   /** The Secrets for pulling images that are named and missing: kubelet says so, and pulls without them. */
   missingPullSecrets({ metadata, spec }: PodResource): string[] {
-    return (spec.imagePullSecrets ?? []).map(({ name }) => name).filter((name) => this.data('secret', metadata.namespace ?? '', name) === undefined);
+    return (spec.imagePullSecrets ?? [])
+      .map(({ name }) => name)
+      .filter((name) => this.data('secret', metadata.namespace ?? '', name) === undefined);
   }
 
   /** A container's files; `live` are those of whole folders, the others keep what they had at the start. */
@@ -101,7 +112,10 @@ export class Mounts {
       return configMap && (configMap.data ?? {});
     }
     const secret = this.secrets.get(`${namespace}/${name}`);
-    return secret && Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+    return (
+      secret &&
+      Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]))
+    );
   }
 }
 

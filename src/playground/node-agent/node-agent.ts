@@ -61,7 +61,11 @@ export class NodeAgent {
     const configMaps = watch<DataResource>('v1', 'ConfigMap');
     await Promise.all([registerNode(cluster, nodeName), ...informers.map((informer) => informer.synced)]);
     const kubelet = new Kubelet({ ...options, pods, secrets, configMaps });
-    const controllers = [new Deployments(cluster, nodeName, deployments, pods), new Jobs(cluster, nodeName, jobs, pods), new Services({ ...options, network, services, slices, pods })];
+    const controllers = [
+      new Deployments(cluster, nodeName, deployments, pods),
+      new Jobs(cluster, nodeName, jobs, pods),
+      new Services({ ...options, network, services, slices, pods }),
+    ];
     return new NodeAgent(options, abort, informers, kubelet, controllers);
   }
 
@@ -84,8 +88,13 @@ async function registerNode(cluster: Cluster, name: string): Promise<void> {
   });
   const now = new Date().toISOString();
   const status = {
-    addresses: [{ type: 'InternalIP', address: '127.0.0.1' }, { type: 'Hostname', address: name }],
-    conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'simulated', lastHeartbeatTime: now, lastTransitionTime: now }],
+    addresses: [
+      { type: 'InternalIP', address: '127.0.0.1' },
+      { type: 'Hostname', address: name },
+    ],
+    conditions: [
+      { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'simulated', lastHeartbeatTime: now, lastTransitionTime: now },
+    ],
     nodeInfo: { architecture: 'amd64', operatingSystem: 'linux', kubeletVersion: 'v1.32.0', containerRuntimeVersion: 'simulated://1' },
   };
   await cluster.patchStatus(refOf(node), { status });

@@ -22,7 +22,11 @@ export interface ContainerSpec {
   readonly env?: readonly {
     readonly name: string;
     readonly value?: string;
-    readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string }; readonly secretKeyRef?: KeyRef; readonly configMapKeyRef?: KeyRef };
+    readonly valueFrom?: {
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly secretKeyRef?: KeyRef;
+      readonly configMapKeyRef?: KeyRef;
+    };
   }[];
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly subPath?: string }[];
@@ -35,7 +39,11 @@ interface PodSpec {
   readonly hostNetwork?: boolean;
   readonly imagePullSecrets?: readonly { readonly name: string }[];
   readonly readinessGates?: readonly { readonly conditionType: string }[];
-  readonly volumes?: readonly { readonly name: string; readonly secret?: VolumeSource & { readonly secretName: string }; readonly configMap?: VolumeSource & { readonly name: string } }[];
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly secret?: VolumeSource & { readonly secretName: string };
+    readonly configMap?: VolumeSource & { readonly name: string };
+  }[];
   readonly containers: readonly ContainerSpec[];
 }
 
@@ -51,7 +59,12 @@ export interface PodResource extends KubeObject {
     readonly phase?: string;
     readonly podIP?: string;
     readonly conditions?: readonly Condition[];
-    readonly containerStatuses?: readonly { readonly name: string; readonly ready: boolean; readonly restartCount: number; readonly state: ContainerState }[];
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly ready: boolean;
+      readonly restartCount: number;
+      readonly state: ContainerState;
+    }[];
   };
 }
 
@@ -95,7 +108,12 @@ export interface ServicePort {
 }
 
 export interface ServiceResource extends KubeObject {
-  readonly spec: { readonly type?: string; readonly externalName?: string; readonly selector?: Labels; readonly ports?: readonly ServicePort[] };
+  readonly spec: {
+    readonly type?: string;
+    readonly externalName?: string;
+    readonly selector?: Labels;
+    readonly ports?: readonly ServicePort[];
+  };
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] } };
 }
 

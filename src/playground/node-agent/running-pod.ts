@@ -41,7 +41,14 @@ export class RunningPod {
     this.uid = pod.metadata.uid ?? '';
     this.ip = runtime.network.allocateIp();
     for (const { name } of pod.spec.containers) {
-      this.runs.set(name, { state: { waiting: { reason: 'ContainerCreating' } }, restarts: 0, program: undefined, fixed: new Map(), live: new Map(), fileListeners: [] });
+      this.runs.set(name, {
+        state: { waiting: { reason: 'ContainerCreating' } },
+        restarts: 0,
+        program: undefined,
+        fixed: new Map(),
+        live: new Map(),
+        fileListeners: [],
+      });
     }
   }
 
@@ -91,10 +98,22 @@ export class RunningPod {
     const started = runs.some(([, { state, restarts }]) => state.running !== undefined || restarts > 0);
     const phase = over ? (ended.some(({ exitCode }) => exitCode !== 0) ? 'Failed' : 'Succeeded') : started ? 'Running' : 'Pending';
     const gates = (this.pod.spec.readinessGates ?? []).map(({ conditionType }) => conditionType);
-    const isOpen = (gate: string): boolean => this.pod.status?.conditions?.some(({ type, status }) => type === gate && status === 'True') ?? false;
+    const isOpen = (gate: string): boolean =>
+      this.pod.status?.conditions?.some(({ type, status }) => type === gate && status === 'True') ?? false;
     const closed = gates.filter((gate) => !isOpen(gate));
-    const notReady = over ? { reason: 'PodCompleted' } : { reason: 'ContainersNotReady', message: `containers with unready status: [${runs.filter(([, { state }]) => state.running === undefined).map(([name]) => name).join(' ')}]` };
-    const gated = { reason: 'ReadinessGatesNotReady', message: closed.map((gate) => `the status of pod readiness gate "${gate}" is not "True"`).join(', ') };
+    const notReady = over
+      ? { reason: 'PodCompleted' }
+      : {
+          reason: 'ContainersNotReady',
+          message: `containers with unready status: [${runs
+            .filter(([, { state }]) => state.running === undefined)
+            .map(([name]) => name)
+            .join(' ')}]`,
+        };
+    const gated = {
+      reason: 'ReadinessGatesNotReady',
+      message: closed.map((gate) => `the status of pod readiness gate "${gate}" is not "True"`).join(', '),
+    };
     const own = [
       this.condition('PodScheduled', true),
       this.condition('Initialized', true),
@@ -173,7 +192,9 @@ export class RunningPod {
       run.restarts += 1;
       run.state = { waiting: { reason: 'CrashLoopBackOff', message: `back-off restarting failed container: ${message}` } };
     } else {
-      run.state = { terminated: { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', message, finishedAt: new Date().toISOString() } };
+      run.state = {
+        terminated: { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', message, finishedAt: new Date().toISOString() },
+      };
     }
   }
 

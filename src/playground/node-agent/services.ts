@@ -70,12 +70,16 @@ export class Services {
 
   /** Where each port leads: every ready endpoint of all the Service's slices, whoever made them. Ports match by name, as in kube-proxy. */
   private routesOf(service: ServiceResource): ReadonlyMap<number, readonly PodAddress[]> {
-    const slices = this.options.slices.list(service.metadata.namespace).filter(({ metadata }) => metadata.labels?.[SERVICE_NAME] === service.metadata.name);
+    const slices = this.options.slices
+      .list(service.metadata.namespace)
+      .filter(({ metadata }) => metadata.labels?.[SERVICE_NAME] === service.metadata.name);
     const backends = ({ name = '' }: ServicePort): PodAddress[] =>
       slices.flatMap(({ endpoints, ports = [] }) => {
         const port = ports.find((one) => (one.name ?? '') === name)?.port;
         if (port === undefined) return [];
-        return endpoints.filter(({ conditions }) => conditions?.ready !== false).flatMap(({ addresses }) => addresses.map((ip) => ({ ip, port })));
+        return endpoints
+          .filter(({ conditions }) => conditions?.ready !== false)
+          .flatMap(({ addresses }) => addresses.map((ip) => ({ ip, port })));
       });
     return new Map((service.spec.ports ?? []).map((port) => [port.port, backends(port)]));
   }
@@ -85,7 +89,13 @@ export class Services {
     if (Object.keys(service.spec.selector ?? {}).length === 0) return;
     const pods = this.options.pods
       .list(namespace)
-      .filter((pod) => isSelected(service, pod) && pod.status?.podIP !== undefined && pod.metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(pod.status.phase ?? ''))
+      .filter(
+        (pod) =>
+          isSelected(service, pod) &&
+          pod.status?.podIP !== undefined &&
+          pod.metadata.deletionTimestamp === undefined &&
+          !['Succeeded', 'Failed'].includes(pod.status.phase ?? ''),
+      )
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
     const slice: EndpointSliceResource = {
       apiVersion: 'discovery.k8s.io/v1',
@@ -105,7 +115,11 @@ export class Services {
           targetRef: { kind: 'Pod', name: pod.metadata.name, namespace, uid: pod.metadata.uid },
         };
       }),
-      ports: (service.spec.ports ?? []).map((port) => ({ ...(port.name === undefined ? {} : { name: port.name }), port: targetPortOf(port, pods), protocol: 'TCP' })),
+      ports: (service.spec.ports ?? []).map((port) => ({
+        ...(port.name === undefined ? {} : { name: port.name }),
+        port: targetPortOf(port, pods),
+        protocol: 'TCP',
+      })),
     };
     const before = this.options.slices.get(keyOf(slice));
     if (before === undefined) {
@@ -176,8 +190,11 @@ export class Services {
     const address = loadBalancer === 'hostname' ? { hostname: 'localhost' } : { ip: LOCAL_ADDRESS };
     const ingress = service.spec.type === 'LoadBalancer' && loadBalancer !== 'never' ? [address] : [];
     const before = service.status?.loadBalancer?.ingress ?? [];
-    if (before.length === ingress.length && before.every(({ ip, hostname }) => (loadBalancer === 'hostname' ? hostname : ip) !== undefined)) return;
-    await this.options.cluster.patchStatus(refOf(service), { status: { loadBalancer: { ingress: ingress.length === 0 ? null : ingress } } });
+    if (before.length === ingress.length && before.every(({ ip, hostname }) => (loadBalancer === 'hostname' ? hostname : ip) !== undefined))
+      return;
+    await this.options.cluster.patchStatus(refOf(service), {
+      status: { loadBalancer: { ingress: ingress.length === 0 ? null : ingress } },
+    });
   }
 
   private async recordFailure(service: ServiceResource, port: number, error: unknown): Promise<void> {
@@ -200,7 +217,11 @@ export class Services {
 
 function isSelected({ metadata, spec }: ServiceResource, pod: PodResource): boolean {
   const selector = Object.entries(spec.selector ?? {});
-  return selector.length > 0 && pod.metadata.namespace === metadata.namespace && selector.every(([key, value]) => pod.metadata.labels?.[key] === value);
+  return (
+    selector.length > 0 &&
+    pod.metadata.namespace === metadata.namespace &&
+    selector.every(([key, value]) => pod.metadata.labels?.[key] === value)
+  );
 }
 
 function targetPortOf({ port, targetPort }: ServicePort, pods: readonly PodResource[]): number {

@@ -7,7 +7,12 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-const ensure = (access: Access, id = 'a', sources: readonly string[] = ['east'], importers: readonly string[] = ['south']): ReturnType<typeof bench.run<'ensureAccess'>> =>
+const ensure = (
+  access: Access,
+  id = 'a',
+  sources: readonly string[] = ['east'],
+  importers: readonly string[] = ['south'],
+): ReturnType<typeof bench.run<'ensureAccess'>> =>
   bench.run('ensureAccess', { claimant: claimant(id), peer: bench.peer, service: WEB, sources, importers, access, adopt: false });
 const names = async (): Promise<string[]> => (await bench.inventory()).map(({ object }) => object);
 
@@ -30,9 +35,15 @@ test('Privileged policies are cluster-wide, and go with the claim too.', async (
   await ensure({ ...ANYBODY, privileged: true });
   await expect(names()).resolves.toEqual(['PrivilegedAccessPolicy a-egress', 'PrivilegedAccessPolicy a-ingress']);
   await expect(ensure(ANYBODY)).rejects.toMatchObject({ code: 'conflict', object: 'PrivilegedAccessPolicy a-egress' });
-  await bench.run('releaseImports', { claimant: claimant('a'), peer: bench.peer, scope: 'claim', selection: { service: { ...WEB, name: 'other' } } });
+  await bench.run('releaseImports', {
+    claimant: claimant('a'),
+    peer: bench.peer,
+    scope: 'claim',
+    selection: { service: { ...WEB, name: 'other' } },
+  });
   await expect(names()).resolves.toHaveLength(2);
-  for (const step of ['releaseImports', 'releaseExports'] as const) await bench.run(step, { claimant: claimant('a'), peer: bench.peer, scope: 'claim', selection: { service: WEB } });
+  for (const step of ['releaseImports', 'releaseExports'] as const)
+    await bench.run(step, { claimant: claimant('a'), peer: bench.peer, scope: 'claim', selection: { service: WEB } });
   await expect(names()).resolves.toEqual([]);
 });
 
@@ -45,7 +56,15 @@ test('Client labels that ClusterLink cannot select by are refused before anythin
 test('A run that changes a claim gives its earlier need back when it is undone.', async () => {
   await ensure(ANYBODY);
   const before = await bench.spec(objectRef('AccessPolicy', 'shop', 'a-egress'));
-  await bench.run('ensureAccess', { claimant: claimant('a', 'second'), peer: bench.peer, service: WEB, sources: ['east', 'north'], importers: [], access: ANYBODY, adopt: false });
+  await bench.run('ensureAccess', {
+    claimant: claimant('a', 'second'),
+    peer: bench.peer,
+    service: WEB,
+    sources: ['east', 'north'],
+    importers: [],
+    access: ANYBODY,
+    adopt: false,
+  });
   await expect(bench.spec(objectRef('AccessPolicy', 'shop', 'a-egress'))).resolves.not.toEqual(before);
   await bench.run('releaseImports', { claimant: claimant('a', 'second'), peer: bench.peer, scope: 'run', selection: { service: WEB } });
   await expect(bench.spec(objectRef('AccessPolicy', 'shop', 'a-egress'))).resolves.toEqual(before);

@@ -13,13 +13,21 @@ let bench: Bench;
 
 beforeEach(async () => {
   bench = await startBench();
-  await bench.run('ensurePeerings', { claimant: claimant('a'), peer: bench.peer, remotes: [{ name: 'east', endpoint: EAST }], probe: false });
+  await bench.run('ensurePeerings', {
+    claimant: claimant('a'),
+    peer: bench.peer,
+    remotes: [{ name: 'east', endpoint: EAST }],
+    probe: false,
+  });
 });
 afterEach(() => bench.close());
 
-const wait = (endpoint = EAST): Promise<unknown> => bench.run('awaitPeerings', { fabric: 'default', peer: bench.peer, remotes: [{ name: 'east', endpoint }] });
+const wait = (endpoint = EAST): Promise<unknown> =>
+  bench.run('awaitPeerings', { fabric: 'default', peer: bench.peer, remotes: [{ name: 'east', endpoint }] });
 const report = async (status: 'True' | 'False', lastTransitionTime: string): Promise<void> => {
-  await bench.cluster.patchStatus(REF, { status: { conditions: [{ type: 'PeerReachable', status, reason: 'Heartbeat', message: '', lastTransitionTime }] } });
+  await bench.cluster.patchStatus(REF, {
+    status: { conditions: [{ type: 'PeerReachable', status, reason: 'Heartbeat', message: '', lastTransitionTime }] },
+  });
 };
 
 test('A remote that never was reachable is diagnosed by a probe, as ClusterLink says nothing of it.', async () => {
@@ -27,14 +35,19 @@ test('A remote that never was reachable is diagnosed by a probe, as ClusterLink 
     code: 'unreachable',
     peer: 'west',
     object: `Peer ${GATEWAYS}/east`,
-    message: 'The gateway of west cannot reach east at 127.0.0.1:1: no heartbeat was ever answered, and this worker finds: The gateway of east at 127.0.0.1:1 refused the connection.',
+    message:
+      'The gateway of west cannot reach east at 127.0.0.1:1: no heartbeat was ever answered, and this worker finds: The gateway of east at 127.0.0.1:1 refused the connection.',
   });
 });
 
 test('A remote that was reachable is told with the time, another endpoint and a missing Peer by name.', async () => {
   await report('False', '2026-01-01T00:00:00Z');
-  await expect(wait()).rejects.toMatchObject({ message: expect.stringContaining('no heartbeat has been answered since 2026-01-01T00:00:00Z') as string });
-  await expect(wait({ host: '192.0.2.9', port: 443 })).rejects.toMatchObject({ message: expect.stringContaining('its Peer names 127.0.0.1:1 instead') as string });
+  await expect(wait()).rejects.toMatchObject({
+    message: expect.stringContaining('no heartbeat has been answered since 2026-01-01T00:00:00Z') as string,
+  });
+  await expect(wait({ host: '192.0.2.9', port: 443 })).rejects.toMatchObject({
+    message: expect.stringContaining('its Peer names 127.0.0.1:1 instead') as string,
+  });
   await bench.cluster.delete(REF);
   await expect(wait()).rejects.toMatchObject({ message: expect.stringContaining('its Peer is gone') as string });
 });

@@ -29,8 +29,19 @@ import { Informer } from '../../../src/playground/informer';
 
 type ManagementSteps = Pick<
   Steps,
-  | 'ensurePeerings' | 'awaitPeerings' | 'releasePeerings' | 'ensureExport' | 'releaseExports' | 'ensureImport' | 'releaseImports'
-  | 'ensureAccess' | 'verifyConnection' | 'removeProbe' | 'observeClaims' | 'restoreObjects' | 'takeInventory'
+  | 'ensurePeerings'
+  | 'awaitPeerings'
+  | 'releasePeerings'
+  | 'ensureExport'
+  | 'releaseExports'
+  | 'ensureImport'
+  | 'releaseImports'
+  | 'ensureAccess'
+  | 'verifyConnection'
+  | 'removeProbe'
+  | 'observeClaims'
+  | 'restoreObjects'
+  | 'takeInventory'
 >;
 
 export const GATEWAYS = 'clusterlink-system';
@@ -48,7 +59,10 @@ export interface Bench {
   /** The requests of the steps, in order, without watches. */
   readonly requests: ApiRequest[];
   /** Runs a step as a worker does. */
-  run<Name extends keyof ManagementSteps>(name: Name, input: Parameters<ManagementSteps[Name]>[0]): Promise<Awaited<ReturnType<ManagementSteps[Name]>>>;
+  run<Name extends keyof ManagementSteps>(
+    name: Name,
+    input: Parameters<ManagementSteps[Name]>[0],
+  ): Promise<Awaited<ReturnType<ManagementSteps[Name]>>>;
   inventory(): Promise<readonly InventoryEntry[]>;
   spec(ref: ObjectRef): Promise<Record<string, unknown> | undefined>;
   /** Starts the stand-in: Exports and Imports become valid, Peers reachable unless they are defused. */
@@ -58,7 +72,12 @@ export interface Bench {
 }
 
 export const claimant = (id: string, run = `${id}-run`): Claimant => ({ fabric: 'default', id, by: `connect/${id}`, run });
-export const objectRef = (kind: string, namespace: string, name: string): ObjectRef => ({ apiVersion: kind === 'Service' || kind === 'Namespace' ? 'v1' : CLUSTERLINK_API_VERSION, kind, namespace, name });
+export const objectRef = (kind: string, namespace: string, name: string): ObjectRef => ({
+  apiVersion: kind === 'Service' || kind === 'Namespace' ? 'v1' : CLUSTERLINK_API_VERSION,
+  kind,
+  namespace,
+  name,
+});
 
 export async function startBench(): Promise<Bench> {
   const faults = new FaultInjector();
@@ -82,8 +101,13 @@ export async function startBench(): Promise<Bench> {
   for (const name of [GATEWAYS, WEB.namespace]) await standIn.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   const deps = { clusters: pool } as ActivityDeps;
   const steps: ManagementSteps = {
-    ...peeringActivities(deps), ...exportActivities(deps), ...importActivities(deps), ...accessActivities(deps),
-    ...verifyActivities(deps), ...recordingActivities(deps), ...inventoryActivities(deps),
+    ...peeringActivities(deps),
+    ...exportActivities(deps),
+    ...importActivities(deps),
+    ...accessActivities(deps),
+    ...verifyActivities(deps),
+    ...recordingActivities(deps),
+    ...inventoryActivities(deps),
   };
   const stop = new AbortController();
   const informers: Informer<KubeObject>[] = [];
@@ -101,8 +125,17 @@ export async function startBench(): Promise<Bench> {
     spec: async (ref) => ((await standIn.get(ref)) as { spec?: Record<string, unknown> } | undefined)?.spec,
     async startControlplane() {
       const labels = { app: 'cl-controlplane' };
-      const spec = { replicas: 1, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'cl-controlplane' }] } } };
-      const deployment = await standIn.create({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cl-controlplane', namespace: GATEWAYS }, spec } as KubeObject);
+      const spec = {
+        replicas: 1,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'cl-controlplane' }] } },
+      };
+      const deployment = await standIn.create({
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name: 'cl-controlplane', namespace: GATEWAYS },
+        spec,
+      } as KubeObject);
       await standIn.patchStatus(refOf(deployment), { status: { replicas: 1 } });
       for (const kind of ['Peer', 'Export', 'Import']) {
         const informer = new Informer<KubeObject>(standIn, { apiVersion: CLUSTERLINK_API_VERSION, kind }, stop.signal);
@@ -128,7 +161,9 @@ async function act(cluster: Cluster, object: KubeObject, gone: boolean): Promise
   const service = { apiVersion: 'v1', kind: 'Service', name: ref.name, namespace: ref.namespace };
   const set = async (types: readonly string[], status: 'True' | 'False'): Promise<void> => {
     const lastTransitionTime = new Date().toISOString().replace(/\.\d+/, '');
-    await cluster.patchStatus(ref, { status: { conditions: types.map((type) => ({ type, status, reason: 'StandIn', message: '', lastTransitionTime })) } });
+    await cluster.patchStatus(ref, {
+      status: { conditions: types.map((type) => ({ type, status, reason: 'StandIn', message: '', lastTransitionTime })) },
+    });
   };
   if (object.kind === 'Import') {
     if (gone) {
@@ -141,8 +176,17 @@ async function act(cluster: Cluster, object: KubeObject, gone: boolean): Promise
       return;
     }
     if ((await cluster.get(service)) === undefined) {
-      const labels = { 'app.kubernetes.io/managed-by': 'clusterlink.net', 'clusterlink.net/import-name': ref.name, 'clusterlink.net/import-namespace': ref.namespace ?? '' };
-      await cluster.create({ apiVersion: 'v1', kind: 'Service', metadata: { name: ref.name, namespace: ref.namespace, labels }, spec: { type: 'ExternalName', externalName: 'somewhere' } } as KubeObject);
+      const labels = {
+        'app.kubernetes.io/managed-by': 'clusterlink.net',
+        'clusterlink.net/import-name': ref.name,
+        'clusterlink.net/import-namespace': ref.namespace ?? '',
+      };
+      await cluster.create({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: ref.name, namespace: ref.namespace, labels },
+        spec: { type: 'ExternalName', externalName: 'somewhere' },
+      } as KubeObject);
     }
     if (!hasConditions(object)) await set(['ImportTargetPortValid', 'ImportServiceValid'], 'True');
   } else if (object.kind === 'Export') {
@@ -161,12 +205,18 @@ function hasConditions(object: KubeObject): boolean {
 /** Makes the Service of an exporting peer. */
 export async function deployWeb(bench: Bench, port = WEB.port): Promise<void> {
   await bench.cluster.create({
-    apiVersion: 'v1', kind: 'Service', metadata: { name: WEB.name, namespace: WEB.namespace }, spec: { selector: { app: 'web' }, ports: [{ port, protocol: 'TCP' }] },
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: WEB.name, namespace: WEB.namespace },
+    spec: { selector: { app: 'web' }, ports: [{ port, protocol: 'TCP' }] },
   } as KubeObject);
 }
 
 /** The claims on an object: its annotations, read. */
-export async function claimsOn(bench: Bench, ref: ObjectRef): Promise<Record<string, { run: string; need: Record<string, unknown>; earlier?: unknown }>> {
+export async function claimsOn(
+  bench: Bench,
+  ref: ObjectRef,
+): Promise<Record<string, { run: string; need: Record<string, unknown>; earlier?: unknown }>> {
   const object = await bench.cluster.get(ref);
   const notes = Object.entries(object?.metadata.annotations ?? {}).filter(([key]) => key.startsWith('claim.skyfabric.io/'));
   return Object.fromEntries(notes.map(([key, value]) => [key.slice('claim.skyfabric.io/'.length), JSON.parse(value) as never]));

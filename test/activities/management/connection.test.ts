@@ -25,14 +25,34 @@ const logger = new DefaultLogger('ERROR');
 let fabric: Fabric;
 let pool: ClusterPool;
 
-type Management = Pick<Steps, 'ensurePeerings' | 'awaitPeerings' | 'releasePeerings' | 'ensureExport' | 'releaseExports' | 'ensureImport' | 'releaseImports' | 'ensureAccess' | 'verifyConnection' | 'observeClaims' | 'restoreObjects'>;
+type Management = Pick<
+  Steps,
+  | 'ensurePeerings'
+  | 'awaitPeerings'
+  | 'releasePeerings'
+  | 'ensureExport'
+  | 'releaseExports'
+  | 'ensureImport'
+  | 'releaseImports'
+  | 'ensureAccess'
+  | 'verifyConnection'
+  | 'observeClaims'
+  | 'restoreObjects'
+>;
 let steps: Management;
 
 beforeAll(async () => {
   fabric = await Fabric.withGateways(['west', 'south', 'east']);
   pool = new ClusterPool();
   const deps = { clusters: pool } as ActivityDeps;
-  steps = { ...peeringActivities(deps), ...exportActivities(deps), ...importActivities(deps), ...accessActivities(deps), ...verifyActivities(deps), ...recordingActivities(deps) };
+  steps = {
+    ...peeringActivities(deps),
+    ...exportActivities(deps),
+    ...importActivities(deps),
+    ...accessActivities(deps),
+    ...verifyActivities(deps),
+    ...recordingActivities(deps),
+  };
   for (const name of ['west', 'south']) await deployEcho(fabric.cluster(name), { namespace: 'demo', name: 'echo' });
   await deployClient(fabric.cluster('east'), { namespace: 'demo', name: 'client' });
 });
@@ -41,16 +61,24 @@ afterAll(async () => {
   await fabric.close();
 });
 
-async function run<Name extends keyof Management>(name: Name, input: Parameters<Management[Name]>[0]): Promise<Awaited<ReturnType<Management[Name]>>> {
+async function run<Name extends keyof Management>(
+  name: Name,
+  input: Parameters<Management[Name]>[0],
+): Promise<Awaited<ReturnType<Management[Name]>>> {
   const step = steps[name] as (given: unknown) => Promise<unknown>;
   return (await new MockActivityEnvironment({}, { logger }).run<[unknown], unknown, typeof step>(step, input)) as never;
 }
 const at = (name: string): PeerAddress => ({ name, context: name, kubeconfig: fabric.simulated.kubeconfigPath, namespace: NAMESPACE });
 const remote = (name: string): RemotePeer => ({ name, endpoint: { host: '127.0.0.1', port: fabric.cluster(name).ingressPort } });
-const inventories = (): Promise<unknown> => Promise.all(['west', 'south', 'east'].map((name) => takeInventory(pool.cluster(at(name)), { fabric: 'default' })));
+const inventories = (): Promise<unknown> =>
+  Promise.all(['west', 'south', 'east'].map((name) => takeInventory(pool.cluster(at(name)), { fabric: 'default' })));
 
 async function connect(): Promise<void> {
-  for (const [name, others] of [['east', ['west', 'south']], ['west', ['east']], ['south', ['east']]] as const) {
+  for (const [name, others] of [
+    ['east', ['west', 'south']],
+    ['west', ['east']],
+    ['south', ['east']],
+  ] as const) {
     const remotes = others.map(remote);
     await run('ensurePeerings', { claimant: CLAIMANT, peer: at(name), remotes, probe: true });
     await run('awaitPeerings', { fabric: 'default', peer: at(name), remotes });
@@ -65,12 +93,27 @@ async function connect(): Promise<void> {
 }
 
 test('A service is connected, verified by bytes, narrowed, restored and taken away without harm to any gateway.', async () => {
-  const verify = { claimant: CLAIMANT, peer: at('east'), service: ECHO, sources: ['west', 'south'], access: CLIENTS, verify: { mode: 'probe' as const, image: 'busybox:1.36' } };
+  const verify = {
+    claimant: CLAIMANT,
+    peer: at('east'),
+    service: ECHO,
+    sources: ['west', 'south'],
+    access: CLIENTS,
+    verify: { mode: 'probe' as const, image: 'busybox:1.36' },
+  };
   const before = await inventories();
   await connect();
-  await expect(run('verifyConnection', verify)).resolves.toMatchObject({ peer: 'east', verified: 'probe', attempts: 4, address: 'echo.demo.svc:80' });
+  await expect(run('verifyConnection', verify)).resolves.toMatchObject({
+    peer: 'east',
+    verified: 'probe',
+    attempts: 4,
+    address: 'echo.demo.svc:80',
+  });
   const stranger = { ...verify, access: { ...CLIENTS, clients: { labels: { app: 'stranger' } } } };
-  await expect(run('verifyConnection', stranger)).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining('a policy refuses the caller') as string });
+  await expect(run('verifyConnection', stranger)).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringContaining('a policy refuses the caller') as string,
+  });
   await fabric.awaitAnswer('east', 'west');
   expect(await fabric.calls('east', 4)).toEqual({ west: 2, south: 2 });
 
@@ -79,16 +122,21 @@ test('A service is connected, verified by bytes, narrowed, restored and taken aw
   await run('releaseImports', { claimant: WITHDRAWER, peer: at('east'), scope: 'all', selection: { remotes: ['west'] } });
   await fabric.awaitAnswer('east', 'south');
   expect(await fabric.calls('east', 3)).toEqual({ south: 3 });
-  await expect(run('releasePeerings', { claimant: WITHDRAWER, peer: at('east'), scope: 'all', selection: { remotes: ['west'] } })).resolves.toMatchObject({ gone: ['west'] });
+  await expect(
+    run('releasePeerings', { claimant: WITHDRAWER, peer: at('east'), scope: 'all', selection: { remotes: ['west'] } }),
+  ).resolves.toMatchObject({ gone: ['west'] });
   await run('restoreObjects', { claimant: WITHDRAWER, peer: at('east'), objects: observed.objects });
   await run('awaitPeerings', { fabric: 'default', peer: at('east'), remotes: [remote('west')] });
   await fabric.awaitAnswer('east', 'west');
   expect(await inventories()).toEqual(connected);
 
-  for (const name of ['east', 'west', 'south']) await run('releaseImports', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: { service: ECHO } });
+  for (const name of ['east', 'west', 'south'])
+    await run('releaseImports', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: { service: ECHO } });
   await expect(fabric.get('east', 'Service', 'demo', 'echo')).resolves.toBeUndefined();
-  for (const name of ['east', 'west', 'south']) await run('releaseExports', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: { service: ECHO } });
-  for (const name of ['east', 'west', 'south']) await run('releasePeerings', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: {} });
+  for (const name of ['east', 'west', 'south'])
+    await run('releaseExports', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: { service: ECHO } });
+  for (const name of ['east', 'west', 'south'])
+    await run('releasePeerings', { claimant: CLAIMANT, peer: at(name), scope: 'run', selection: {} });
   expect(await inventories()).toEqual(before);
   expect(fabric.simulated.clusters.flatMap((cluster) => cluster.incidents())).toEqual([]);
 }, 60_000);

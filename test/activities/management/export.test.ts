@@ -20,11 +20,15 @@ test('A second ensure changes nothing and writes nothing.', async () => {
   expect(bench.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
 });
 
-test.each([['a', 'b'], ['b', 'a']])('Of two claims, %s released first, the export goes with the second.', async (first, second) => {
+test.each([
+  ['a', 'b'],
+  ['b', 'a'],
+])('Of two claims, %s released first, the export goes with the second.', async (first, second) => {
   await deployWeb(bench);
   await ensure('a');
   await ensure('b', ['south']);
-  const release = (id: string): Promise<unknown> => bench.run('releaseExports', { claimant: claimant(id), peer: bench.peer, scope: 'claim', selection: { service: WEB } });
+  const release = (id: string): Promise<unknown> =>
+    bench.run('releaseExports', { claimant: claimant(id), peer: bench.peer, scope: 'claim', selection: { service: WEB } });
   await release(first);
   expect(Object.keys(await claimsOn(bench, REF))).toEqual([second]);
   await expect(release(second)).resolves.toEqual({ changed: true, note: 'removed' });
@@ -35,7 +39,15 @@ test('A missing Service is pending, a missing namespace and a wrong port are not
   await expect(ensure('a')).rejects.toMatchObject({ code: 'pending', message: 'Peer west has no Service shop/web to export.' });
   await deployWeb(bench, 81);
   await expect(ensure('a')).rejects.toMatchObject({ code: 'not_found', message: 'Service shop/web on peer west has TCP port 81, not 80.' });
-  await expect(bench.run('ensureExport', { claimant: claimant('a'), peer: bench.peer, service: { ...WEB, namespace: 'nowhere' }, importers: ['east'], adopt: false })).rejects.toMatchObject({
+  await expect(
+    bench.run('ensureExport', {
+      claimant: claimant('a'),
+      peer: bench.peer,
+      service: { ...WEB, namespace: 'nowhere' },
+      importers: ['east'],
+      adopt: false,
+    }),
+  ).rejects.toMatchObject({
     code: 'not_found',
     hint: 'Create it: `kubectl --context west create namespace nowhere`.',
   });
@@ -45,9 +57,24 @@ test('A missing Service is pending, a missing namespace and a wrong port are not
 test('Another port than the other claim has is a conflict that names both.', async () => {
   await deployWeb(bench);
   await ensure('a');
-  const both = await bench.cluster.patch(objectRef('Service', 'shop', 'web'), { spec: { ports: [{ name: 'a', port: 80 }, { name: 'b', port: 81 }] } });
+  const both = await bench.cluster.patch(objectRef('Service', 'shop', 'web'), {
+    spec: {
+      ports: [
+        { name: 'a', port: 80 },
+        { name: 'b', port: 81 },
+      ],
+    },
+  });
   expect(both.kind).toBe('Service');
-  await expect(bench.run('ensureExport', { claimant: claimant('b'), peer: bench.peer, service: { ...WEB, port: 81 }, importers: ['east'], adopt: false })).rejects.toMatchObject({
+  await expect(
+    bench.run('ensureExport', {
+      claimant: claimant('b'),
+      peer: bench.peer,
+      service: { ...WEB, port: 81 },
+      importers: ['east'],
+      adopt: false,
+    }),
+  ).rejects.toMatchObject({
     code: 'conflict',
     message: 'Export shop/web is shared by connect/a, which needs port 80, and connect/b, which needs port 81.',
   });
@@ -55,7 +82,11 @@ test('Another port than the other claim has is a conflict that names both.', asy
 
 test('A foreign export is a conflict, and with adopt it is given back as it was.', async () => {
   await deployWeb(bench);
-  await bench.cluster.create({ ...REF, metadata: { name: WEB.name, namespace: WEB.namespace }, spec: { port: 80, host: 'elsewhere.example' } } as never);
+  await bench.cluster.create({
+    ...REF,
+    metadata: { name: WEB.name, namespace: WEB.namespace },
+    spec: { port: 80, host: 'elsewhere.example' },
+  } as never);
   await expect(ensure('a')).rejects.toMatchObject({ code: 'conflict' });
   await ensure('a', ['east'], undefined, true);
   await bench.run('releaseExports', { claimant: claimant('a'), peer: bench.peer, scope: 'run', selection: {} });
@@ -66,14 +97,37 @@ test('A foreign export is a conflict, and with adopt it is given back as it was.
 test('Importers are taken out of a claim one by one, and recorded for the run that may undo it.', async () => {
   await deployWeb(bench);
   await ensure('a', ['east', 'south']);
-  await bench.run('ensureAccess', { claimant: claimant('a'), peer: bench.peer, service: WEB, sources: [], importers: ['east', 'south'], access: ANYBODY, adopt: false });
+  await bench.run('ensureAccess', {
+    claimant: claimant('a'),
+    peer: bench.peer,
+    service: WEB,
+    sources: [],
+    importers: ['east', 'south'],
+    access: ANYBODY,
+    adopt: false,
+  });
   const seen = await bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { service: WEB } });
   const before = await bench.inventory();
   const withdrawer = claimant('d');
-  await bench.run('releaseExports', { claimant: withdrawer, peer: bench.peer, scope: 'claim', selection: { service: WEB, claims: ['a'], remotes: ['east'] } });
-  expect((await claimsOn(bench, REF))['a']).toEqual({ by: 'connect/a', run: 'd-run', need: { port: 80, importers: ['south'] }, earlier: { by: 'connect/a', run: 'a-run', need: { port: 80, importers: ['east', 'south'] } } });
+  await bench.run('releaseExports', {
+    claimant: withdrawer,
+    peer: bench.peer,
+    scope: 'claim',
+    selection: { service: WEB, claims: ['a'], remotes: ['east'] },
+  });
+  expect((await claimsOn(bench, REF))['a']).toEqual({
+    by: 'connect/a',
+    run: 'd-run',
+    need: { port: 80, importers: ['south'] },
+    earlier: { by: 'connect/a', run: 'a-run', need: { port: 80, importers: ['east', 'south'] } },
+  });
   expect(JSON.stringify(await bench.spec(objectRef('AccessPolicy', 'shop', 'a-ingress')))).not.toContain('east');
-  await bench.run('releaseExports', { claimant: withdrawer, peer: bench.peer, scope: 'claim', selection: { service: WEB, claims: ['a'], remotes: ['south'] } });
+  await bench.run('releaseExports', {
+    claimant: withdrawer,
+    peer: bench.peer,
+    scope: 'claim',
+    selection: { service: WEB, claims: ['a'], remotes: ['south'] },
+  });
   await expect(bench.inventory()).resolves.toEqual([]);
   await bench.run('restoreObjects', { claimant: withdrawer, peer: bench.peer, objects: seen.objects });
   await expect(bench.inventory()).resolves.toEqual(before);

@@ -19,21 +19,48 @@ const steps: Record<string, { readonly prepare: () => Promise<unknown>; readonly
   ensurePeerings: {
     prepare: () => Promise.resolve(),
     act: (id, run) => bench.run('ensurePeerings', { claimant: claimant(id, run), peer: bench.peer, remotes: [EAST, SOUTH], probe: false }),
-    undo: (id, run) => bench.run('releasePeerings', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { remotes: ['east', 'south'] } }),
+    undo: (id, run) =>
+      bench.run('releasePeerings', {
+        claimant: claimant(id, run),
+        peer: bench.peer,
+        scope: 'run',
+        selection: { remotes: ['east', 'south'] },
+      }),
   },
   ensureExport: {
     prepare: () => deployWeb(bench),
-    act: (id, run) => bench.run('ensureExport', { claimant: claimant(id, run), peer: bench.peer, service: WEB, importers: [run], adopt: false }),
-    undo: (id, run) => bench.run('releaseExports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } }),
+    act: (id, run) =>
+      bench.run('ensureExport', { claimant: claimant(id, run), peer: bench.peer, service: WEB, importers: [run], adopt: false }),
+    undo: (id, run) =>
+      bench.run('releaseExports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } }),
   },
   ensureImport: {
     prepare: () => linkEast(),
-    act: (id, run) => bench.run('ensureImport', { claimant: claimant(id, run), peer: bench.peer, service: WEB, sources: run === 'first' ? ['east', 'south'] : ['south'], loadBalancing: 'static', merge: false, adopt: false }),
-    undo: (id, run) => bench.run('releaseImports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } }),
+    act: (id, run) =>
+      bench.run('ensureImport', {
+        claimant: claimant(id, run),
+        peer: bench.peer,
+        service: WEB,
+        sources: run === 'first' ? ['east', 'south'] : ['south'],
+        loadBalancing: 'static',
+        merge: false,
+        adopt: false,
+      }),
+    undo: (id, run) =>
+      bench.run('releaseImports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } }),
   },
   ensureAccess: {
     prepare: () => Promise.resolve(),
-    act: (id, run) => bench.run('ensureAccess', { claimant: claimant(id, run), peer: bench.peer, service: WEB, sources: [run], importers: [run], access: ANYBODY, adopt: false }),
+    act: (id, run) =>
+      bench.run('ensureAccess', {
+        claimant: claimant(id, run),
+        peer: bench.peer,
+        service: WEB,
+        sources: [run],
+        importers: [run],
+        access: ANYBODY,
+        adopt: false,
+      }),
     undo: async (id, run) => {
       await bench.run('releaseImports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } });
       await bench.run('releaseExports', { claimant: claimant(id, run), peer: bench.peer, scope: 'run', selection: { service: WEB } });
@@ -43,7 +70,12 @@ const steps: Record<string, { readonly prepare: () => Promise<unknown>; readonly
 
 async function linkEast(): Promise<void> {
   for (const { name, endpoint } of [EAST, SOUTH]) {
-    await bench.cluster.create({ apiVersion: 'clusterlink.net/v1alpha1', kind: 'Peer', metadata: { name, namespace: GATEWAYS }, spec: { gateways: [endpoint] } } as KubeObject);
+    await bench.cluster.create({
+      apiVersion: 'clusterlink.net/v1alpha1',
+      kind: 'Peer',
+      metadata: { name, namespace: GATEWAYS },
+      spec: { gateways: [endpoint] },
+    } as KubeObject);
   }
 }
 
@@ -81,10 +113,17 @@ describe.each(['nothing', 'another connection', 'an earlier run'])('after %s', (
     for (let nth = 1; nth <= count; nth += 1) {
       const fault = FAULTS[nth % FAULTS.length] ?? 'error-after';
       const fired = bench.faults.add({ match: { userAgent: 'skyfabric', verb: /^(?!watch)/ }, fault, nth });
-      const outcome = await step.act('a', 'second').then(() => 'done', () => 'failed');
+      const outcome = await step.act('a', 'second').then(
+        () => 'done',
+        () => 'failed',
+      );
       expect(fired.fired()).toBe(1);
       fired.remove();
-      const late = bench.faults.add({ match: { userAgent: 'skyfabric', verb: /^(?!watch)/ }, fault: 'reset-after', nth: (nth % undoCount) + 1 });
+      const late = bench.faults.add({
+        match: { userAgent: 'skyfabric', verb: /^(?!watch)/ },
+        fault: 'reset-after',
+        nth: (nth % undoCount) + 1,
+      });
       await insist(() => step.undo('a', 'second'));
       late.remove();
       expect({ nth, fault, outcome, left: await bench.inventory() }).toEqual({ nth, fault, outcome, left: earlier });

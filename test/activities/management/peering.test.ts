@@ -28,7 +28,8 @@ async function lastState(): Promise<KubeObject | undefined> {
   for await (const { type, object } of bench.cluster.watch(query, resourceVersion)) if (type === 'DELETED') return object;
   return undefined;
 }
-const writes = (): string[] => bench.requests.filter(({ method, resource }) => method !== 'GET' && resource === 'peers').map(({ verb }) => verb);
+const writes = (): string[] =>
+  bench.requests.filter(({ method, resource }) => method !== 'GET' && resource === 'peers').map(({ verb }) => verb);
 
 test('A second ensure changes nothing; a newly observed endpoint replaces the old one, and stays when the run is undone.', async () => {
   await expect(ensure('a')).resolves.toEqual({ changed: true, note: 'created' });
@@ -48,7 +49,10 @@ test('A reachable Peer is defused, seen to be unreachable, and only then deleted
   const last = lastState();
   await expect(release('a')).resolves.toEqual({ changed: true, note: 'removed', gone: ['east'] });
   expect(writes()).toEqual(['patch', 'delete']);
-  await expect(last).resolves.toMatchObject({ spec: { gateways: [DEFUSED] }, status: { conditions: [{ type: 'PeerReachable', status: 'False' }] } });
+  await expect(last).resolves.toMatchObject({
+    spec: { gateways: [DEFUSED] },
+    status: { conditions: [{ type: 'PeerReachable', status: 'False' }] },
+  });
 });
 
 test('A Peer whose last claim is still needed by another one is not defused.', async () => {
@@ -64,7 +68,8 @@ test('Somebody who claims a Peer while it is being removed keeps it, with the re
   bench.faults.add({ match: { verb: 'delete', resource: 'peers', userAgent: /^skyfabric$/ }, fault: 'slow', delayMs: 300 });
   const released = release('a');
   while (!writes().includes('patch')) await new Promise((resolve) => setImmediate(resolve));
-  while (JSON.stringify(await bench.spec(REF)) !== JSON.stringify({ gateways: [DEFUSED] })) await new Promise((resolve) => setImmediate(resolve));
+  while (JSON.stringify(await bench.spec(REF)) !== JSON.stringify({ gateways: [DEFUSED] }))
+    await new Promise((resolve) => setImmediate(resolve));
   await ensure('b');
   await expect(released).resolves.toMatchObject({ changed: true, gone: [] });
   await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
@@ -90,9 +95,15 @@ test('A removal that was cut off after defusing is finished by the next one, or 
 
 test('A run takes back only what it set, and everything goes with scope all.', async () => {
   await ensure('a');
-  await expect(bench.run('releasePeerings', { claimant: claimant('a', 'other-run'), peer: bench.peer, scope: 'run', selection: {} })).resolves.toMatchObject({ changed: false });
+  await expect(
+    bench.run('releasePeerings', { claimant: claimant('a', 'other-run'), peer: bench.peer, scope: 'run', selection: {} }),
+  ).resolves.toMatchObject({ changed: false });
   await ensure('b');
-  await expect(bench.run('releasePeerings', { claimant: claimant('x'), peer: bench.peer, scope: 'all', selection: {} })).resolves.toEqual({ changed: true, note: 'removed', gone: ['east'] });
+  await expect(bench.run('releasePeerings', { claimant: claimant('x'), peer: bench.peer, scope: 'all', selection: {} })).resolves.toEqual({
+    changed: true,
+    note: 'removed',
+    gone: ['east'],
+  });
 });
 
 test('A Peer of somebody else is a conflict, and is removed only by removePeer.', async () => {
@@ -114,14 +125,22 @@ describe('with a gateway that answers', () => {
   let endpoint: GatewayEndpoint;
   beforeEach(async () => {
     const key = await generateRsaKeyPem(2048);
-    gateway = createServer({ key, cert: await createServingCertificate({ name: 'east', dnsNames: ['east'], ips: [], keyPem: key }) }, (socket) => socket.end());
+    gateway = createServer(
+      { key, cert: await createServingCertificate({ name: 'east', dnsNames: ['east'], ips: [], keyPem: key }) },
+      (socket) => socket.end(),
+    );
     await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
     endpoint = { host: '127.0.0.1', port: (gateway.address() as AddressInfo).port };
   });
   afterEach(() => new Promise((resolve) => gateway.close(resolve)));
 
   test('a Peer is made only when it answers as that peer.', async () => {
-    const other = bench.run('ensurePeerings', { claimant: claimant('a'), peer: bench.peer, remotes: [{ name: 'south', endpoint }], probe: true });
+    const other = bench.run('ensurePeerings', {
+      claimant: claimant('a'),
+      peer: bench.peer,
+      remotes: [{ name: 'south', endpoint }],
+      probe: true,
+    });
     await expect(other).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining('answers as east') as string });
     await expect(ensure('a', endpoint, undefined, true)).resolves.toMatchObject({ changed: true });
     expect((await bench.inventory()).map(({ object }) => object)).toEqual([`Peer ${GATEWAYS}/east`]);
@@ -129,7 +148,10 @@ describe('with a gateway that answers', () => {
 
   test('nothing is made for one that does not answer, and the error names host and port.', async () => {
     await new Promise((resolve) => gateway.close(resolve));
-    await expect(ensure('a', endpoint, undefined, true)).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining(`127.0.0.1:${endpoint.port}`) as string });
+    await expect(ensure('a', endpoint, undefined, true)).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining(`127.0.0.1:${endpoint.port}`) as string,
+    });
     await expect(bench.inventory()).resolves.toEqual([]);
   });
 });

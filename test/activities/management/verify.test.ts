@@ -14,12 +14,21 @@ let jobs: Informer<JobView>;
 const stop = new AbortController();
 
 interface JobView extends KubeObject {
-  readonly spec: { readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: { readonly containers: readonly { readonly env: readonly { readonly name: string; readonly value: string }[] }[] } } };
+  readonly spec: {
+    readonly template: {
+      readonly metadata: { readonly labels: Record<string, string> };
+      readonly spec: { readonly containers: readonly { readonly env: readonly { readonly name: string; readonly value: string }[] }[] };
+    };
+  };
 }
 
 beforeEach(async () => {
   bench = await startBench();
-  await bench.cluster.create({ ...objectRef('Peer', GATEWAYS, 'east'), metadata: { name: 'east', namespace: GATEWAYS }, spec: { gateways: [{ host: '192.0.2.1', port: 443 }] } } as KubeObject);
+  await bench.cluster.create({
+    ...objectRef('Peer', GATEWAYS, 'east'),
+    metadata: { name: 'east', namespace: GATEWAYS },
+    spec: { gateways: [{ host: '192.0.2.1', port: 443 }] },
+  } as KubeObject);
   jobs = new Informer<JobView>(bench.cluster, { apiVersion: 'batch/v1', kind: 'Job' }, stop.signal);
   await jobs.synced;
 });
@@ -44,18 +53,42 @@ async function startPod(job: JobView, state: object, phase: string): Promise<voi
   const { name, namespace, uid = '' } = job.metadata;
   const { template } = job.spec;
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true };
-  const pod = await bench.cluster.create({ apiVersion: 'v1', kind: 'Pod', metadata: { name: `${name}-x`, namespace, labels: template.metadata.labels, ownerReferences: [owner] }, spec: template.spec } as KubeObject);
-  await bench.cluster.patchStatus(refOf(pod), { status: { phase, containerStatuses: [{ name: 'probe', image: '', imageID: '', ready: false, restartCount: 0, state }] } });
+  const pod = await bench.cluster.create({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `${name}-x`, namespace, labels: template.metadata.labels, ownerReferences: [owner] },
+    spec: template.spec,
+  } as KubeObject);
+  await bench.cluster.patchStatus(refOf(pod), {
+    status: { phase, containerStatuses: [{ name: 'probe', image: '', imageID: '', ready: false, restartCount: 0, state }] },
+  });
 }
 
 const ended = (message: string): object => ({ terminated: { exitCode: message.startsWith('ok') ? 0 : 1, message } });
-const verify = (access: Access = ANYBODY, mode: 'probe' | 'status' = 'probe', sources = ['east']): ReturnType<typeof bench.run<'verifyConnection'>> =>
-  bench.run('verifyConnection', { claimant: claimant('a'), peer: bench.peer, service: WEB, sources, access, verify: mode === 'probe' ? { mode, image: 'busybox:1.36' } : { mode } });
+const verify = (
+  access: Access = ANYBODY,
+  mode: 'probe' | 'status' = 'probe',
+  sources = ['east'],
+): ReturnType<typeof bench.run<'verifyConnection'>> =>
+  bench.run('verifyConnection', {
+    claimant: claimant('a'),
+    peer: bench.peer,
+    service: WEB,
+    sources,
+    access,
+    verify: mode === 'probe' ? { mode, image: 'busybox:1.36' } : { mode },
+  });
 const jobsLeft = async (): Promise<number> => (await bench.cluster.list({ apiVersion: 'batch/v1', kind: 'Job' })).items.length;
 
 test('Bytes on every connection are the proof, and the Job is gone afterwards.', async () => {
   const seen = runPods(ended('ok bytes=360'), 'Succeeded');
-  await expect(verify(ANYBODY, 'probe', ['east', 'south'])).resolves.toEqual({ peer: 'west', verified: 'probe', attempts: 4, bytes: 360, address: 'web.shop.svc:80' });
+  await expect(verify(ANYBODY, 'probe', ['east', 'south'])).resolves.toEqual({
+    peer: 'west',
+    verified: 'probe',
+    attempts: 4,
+    bytes: 360,
+    address: 'web.shop.svc:80',
+  });
   await expect(jobsLeft()).resolves.toBe(0);
   expect(seen[0]?.metadata).toMatchObject({ name: 'probe-a', namespace: 'shop' });
 });
@@ -67,7 +100,12 @@ test('The pod is one that the policy admits, found by its fabric, and never an e
   await verify({ ...ANYBODY, clients: { namespace: 'clients', serviceAccount: 'caller', labels: { app: 'shop-ui' } } });
   expect(seen[0]).toMatchObject({
     metadata: { namespace: 'clients', labels: { 'skyfabric.io/fabric': 'default' } },
-    spec: { template: { metadata: { labels: { app: 'shop-ui' } }, spec: { serviceAccountName: 'caller', readinessGates: [{ conditionType: 'skyfabric.io/not-an-endpoint' }] } } },
+    spec: {
+      template: {
+        metadata: { labels: { app: 'shop-ui' } },
+        spec: { serviceAccountName: 'caller', readinessGates: [{ conditionType: 'skyfabric.io/not-an-endpoint' }] },
+      },
+    },
   });
 });
 
@@ -78,23 +116,43 @@ test.each([
   ['silent', 'the service sends nothing'],
 ])('A failure of the layer "%s" is told so, and the Job is removed.', async (reason, words) => {
   runPods(ended(`failed attempt=2 reason=${reason}`));
-  await expect(verify()).rejects.toMatchObject({ code: 'unreachable', peer: 'west', message: expect.stringMatching(/^web\.shop\.svc:80 failed on peer west at connection 2: /) as string });
+  await expect(verify()).rejects.toMatchObject({
+    code: 'unreachable',
+    peer: 'west',
+    message: expect.stringMatching(/^web\.shop\.svc:80 failed on peer west at connection 2: /) as string,
+  });
   await expect(verify()).rejects.toMatchObject({ message: expect.stringContaining(words) as string });
   await expect(jobsLeft()).resolves.toBe(0);
 });
 
 test('The diagnosis names what is wrong with the import, its policy and its sources.', async () => {
-  await bench.cluster.create({ ...objectRef('Import', 'shop', 'web'), metadata: { name: 'web', namespace: 'shop' }, spec: { port: 80, sources: [], lbScheme: 'random' } } as KubeObject);
-  await bench.cluster.patchStatus(objectRef('Import', 'shop', 'web'), { status: { conditions: [{ type: 'ImportServiceValid', status: 'False', reason: 'Error', message: 'is taken', lastTransitionTime: '2026-01-01T00:00:00Z' }] } });
+  await bench.cluster.create({
+    ...objectRef('Import', 'shop', 'web'),
+    metadata: { name: 'web', namespace: 'shop' },
+    spec: { port: 80, sources: [], lbScheme: 'random' },
+  } as KubeObject);
+  await bench.cluster.patchStatus(objectRef('Import', 'shop', 'web'), {
+    status: {
+      conditions: [
+        { type: 'ImportServiceValid', status: 'False', reason: 'Error', message: 'is taken', lastTransitionTime: '2026-01-01T00:00:00Z' },
+      ],
+    },
+  });
   runPods(ended('failed attempt=1 reason=reset'));
   await expect(verify(ANYBODY, 'probe', ['east', 'south'])).rejects.toMatchObject({
-    message: expect.stringContaining('(ImportServiceValid is not True: is taken; AccessPolicy shop/a-egress is missing; east is not reachable; south has no Peer)') as string,
+    message: expect.stringContaining(
+      '(ImportServiceValid is not True: is taken; AccessPolicy shop/a-egress is missing; east is not reachable; south has no Peer)',
+    ) as string,
   });
 });
 
 test('A pod that cannot start is named, with the way around it.', async () => {
   runPods({ waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image' } }, 'Pending');
-  await expect(verify()).rejects.toMatchObject({ code: 'unready', message: expect.stringContaining('ImagePullBackOff') as string, hint: expect.stringContaining('--verify status') as string });
+  await expect(verify()).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('ImagePullBackOff') as string,
+    hint: expect.stringContaining('--verify status') as string,
+  });
   await expect(jobsLeft()).resolves.toBe(0);
 });
 
@@ -102,10 +160,21 @@ test('A pod that is forbidden is told in the words of the event.', async () => {
   jobs.onChange((job, gone) => {
     if (gone) return;
     const { name, namespace, uid } = job.metadata;
-    const event = { apiVersion: 'v1', kind: 'Event', metadata: { name: `${name}.1`, namespace }, involvedObject: { kind: 'Job', name, namespace, uid }, type: 'Warning', reason: 'FailedCreate', message: 'exceeded quota: pods' };
+    const event = {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: `${name}.1`, namespace },
+      involvedObject: { kind: 'Job', name, namespace, uid },
+      type: 'Warning',
+      reason: 'FailedCreate',
+      message: 'exceeded quota: pods',
+    };
     void bench.cluster.create(event);
   });
-  await expect(verify()).rejects.toMatchObject({ code: 'unready', message: 'Job shop/probe-a gets no pod: FailedCreate: exceeded quota: pods.' });
+  await expect(verify()).rejects.toMatchObject({
+    code: 'unready',
+    message: 'Job shop/probe-a gets no pod: FailedCreate: exceeded quota: pods.',
+  });
   await expect(jobsLeft()).resolves.toBe(0);
 });
 
@@ -115,17 +184,39 @@ test('A Job that an earlier attempt left is replaced, and removeProbe takes it a
   await expect(verify()).rejects.toMatchObject({ code: 'unavailable' });
   await expect(jobsLeft()).resolves.toBe(1);
   await bench.cluster.delete({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'probe-a-x' });
-  await expect(bench.run('removeProbe', { claimant: claimant('a'), peer: bench.peer, service: WEB, access: ANYBODY })).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(
+    bench.run('removeProbe', { claimant: claimant('a'), peer: bench.peer, service: WEB, access: ANYBODY }),
+  ).rejects.toMatchObject({ code: 'unavailable' });
   await expect(verify()).resolves.toMatchObject({ bytes: 9 });
-  await expect(bench.run('removeProbe', { claimant: claimant('a'), peer: bench.peer, service: WEB, access: ANYBODY })).resolves.toEqual({ changed: false, note: 'nothing to remove' });
+  await expect(bench.run('removeProbe', { claimant: claimant('a'), peer: bench.peer, service: WEB, access: ANYBODY })).resolves.toEqual({
+    changed: false,
+    note: 'nothing to remove',
+  });
 });
 
-test('With mode status only conditions count: the import\'s, and that every source is reachable.', async () => {
+test("With mode status only conditions count: the import's, and that every source is reachable.", async () => {
   await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({ code: 'unready' });
-  await bench.cluster.create({ ...objectRef('Import', 'shop', 'web'), metadata: { name: 'web', namespace: 'shop' }, spec: { port: 80, sources: [], lbScheme: 'random' } } as KubeObject);
-  const conditions = (types: readonly string[]): object => ({ status: { conditions: types.map((type) => ({ type, status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' })) } });
+  await bench.cluster.create({
+    ...objectRef('Import', 'shop', 'web'),
+    metadata: { name: 'web', namespace: 'shop' },
+    spec: { port: 80, sources: [], lbScheme: 'random' },
+  } as KubeObject);
+  const conditions = (types: readonly string[]): object => ({
+    status: {
+      conditions: types.map((type) => ({ type, status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' })),
+    },
+  });
   await bench.cluster.patchStatus(objectRef('Import', 'shop', 'web'), conditions(['ImportTargetPortValid', 'ImportServiceValid']));
-  await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining('east is not reachable') as string });
+  await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringContaining('east is not reachable') as string,
+  });
   await bench.cluster.patchStatus(objectRef('Peer', GATEWAYS, 'east'), conditions(['PeerReachable']));
-  await expect(verify(ANYBODY, 'status')).resolves.toEqual({ peer: 'west', verified: 'status', attempts: 0, bytes: 0, address: 'web.shop.svc:80' });
+  await expect(verify(ANYBODY, 'status')).resolves.toEqual({
+    peer: 'west',
+    verified: 'status',
+    attempts: 0,
+    bytes: 0,
+    address: 'web.shop.svc:80',
+  });
 });

@@ -51,7 +51,10 @@ describe('a service that is exported by two clusters and imported by a third', (
   it('resets connections of an import without sources', async () => {
     await fabric.import('east', []);
     await eventually('the connection is taken', async () => (await fabric.call('east')) === 'refused');
-    const outcome = await fabric.cluster('east').fetchFrom({ namespace: 'demo', name: 'client' }, 'http://echo.demo.svc/').catch((error: unknown) => String(error));
+    const outcome = await fabric
+      .cluster('east')
+      .fetchFrom({ namespace: 'demo', name: 'client' }, 'http://echo.demo.svc/')
+      .catch((error: unknown) => String(error));
     expect(outcome).toContain('ECONNRESET');
   });
 
@@ -59,7 +62,11 @@ describe('a service that is exported by two clusters and imported by a third', (
     await deployClient(fabric.cluster('east'), { namespace: 'demo', name: 'stranger', labels: { role: 'stranger' } });
     await fabric.import('east', ['south']);
     await fabric.awaitAnswer('east', 'south');
-    const deny = { action: 'deny', from: [{ workloadSelector: { matchLabels: { 'client.clusterlink.net/labels.role': 'stranger' } } }], to: [{ workloadSelector: {} }] };
+    const deny = {
+      action: 'deny',
+      from: [{ workloadSelector: { matchLabels: { 'client.clusterlink.net/labels.role': 'stranger' } } }],
+      to: [{ workloadSelector: {} }],
+    };
     for (const side of ['east', 'south']) {
       await fabric.allow(side, deny, 'deny-strangers');
       await eventually('the stranger is refused', async () => (await fabric.call('east', 'echo', 'stranger')) === 'refused');
@@ -81,12 +88,18 @@ describe('a service that is exported by two clusters and imported by a third', (
 
   it('has an ExternalName Service and one in the namespace of ClusterLink, and takes both away', async () => {
     await fabric.import('east', ['west']);
-    const service = (await fabric.get('east', 'Service', 'demo', 'echo')) as { spec?: { type?: string; externalName?: string } } | undefined;
+    const service = (await fabric.get('east', 'Service', 'demo', 'echo')) as
+      { spec?: { type?: string; externalName?: string } } | undefined;
     expect(service?.spec?.type).toBe('ExternalName');
     const system = service?.spec?.externalName?.split('.')[0] ?? '';
     expect(await fabric.get('east', 'Service', NAMESPACE, system)).toBeDefined();
     await fabric.remove('east', 'Import', 'demo', 'echo');
-    await eventually('both are gone', async () => (await fabric.get('east', 'Service', NAMESPACE, system)) === undefined && (await fabric.get('east', 'Service', 'demo', 'echo')) === undefined);
+    await eventually(
+      'both are gone',
+      async () =>
+        (await fabric.get('east', 'Service', NAMESPACE, system)) === undefined &&
+        (await fabric.get('east', 'Service', 'demo', 'echo')) === undefined,
+    );
   });
 
   it('never lets an incident happen on the way', () => {
@@ -110,8 +123,12 @@ describe('a service that is exported by one cluster and has replicas on the impo
 
   afterAll(() => fabric.close());
 
-  it('is a conflict without merge, because the Service is not ClusterLink\'s', async () => {
-    await fabric.create('east', 'Import', 'demo', 'echo', { port: 80, lbScheme: 'static', sources: [{ peer: 'west', exportName: 'echo', exportNamespace: 'demo' }] });
+  it("is a conflict without merge, because the Service is not ClusterLink's", async () => {
+    await fabric.create('east', 'Import', 'demo', 'echo', {
+      port: 80,
+      lbScheme: 'static',
+      sources: [{ peer: 'west', exportName: 'echo', exportNamespace: 'demo' }],
+    });
     await fabric.awaitCondition('east', 'Import', 'demo', 'echo', 'ImportServiceValid', 'False');
     expect((await fabric.condition('east', 'Import', 'demo', 'echo', 'ImportServiceValid'))?.message).toContain('already exists');
     await fabric.remove('east', 'Import', 'demo', 'echo');
@@ -128,7 +145,14 @@ describe('a service that is exported by one cluster and has replicas on the impo
   });
 
   it('cannot be merged where no Service of its name exists', async () => {
-    await fabric.create('east', 'Import', 'demo', 'other', { port: 80, lbScheme: 'static', sources: [] }, { 'import.clusterlink.net/merge': 'true' });
+    await fabric.create(
+      'east',
+      'Import',
+      'demo',
+      'other',
+      { port: 80, lbScheme: 'static', sources: [] },
+      { 'import.clusterlink.net/merge': 'true' },
+    );
     await fabric.awaitCondition('east', 'Import', 'demo', 'other', 'ImportServiceValid', 'False');
     await fabric.remove('east', 'Import', 'demo', 'other');
   });

@@ -8,10 +8,16 @@ const service = serviceAttributes({ name: 'echo', namespace: 'demo', labels: {} 
 const everything: LabelSelector = {};
 
 function policy(action: string, from: LabelSelector, to: LabelSelector = everything, namespace = 'demo'): AccessPolicyResource {
-  return { apiVersion: 'clusterlink.net/v1alpha1', kind: 'AccessPolicy', metadata: { name: 'one', namespace }, spec: { action, from: [{ workloadSelector: from }], to: [{ workloadSelector: to }] } };
+  return {
+    apiVersion: 'clusterlink.net/v1alpha1',
+    kind: 'AccessPolicy',
+    metadata: { name: 'one', namespace },
+    spec: { action, from: [{ workloadSelector: from }], to: [{ workloadSelector: to }] },
+  };
 }
 
-const decide = (regular: AccessPolicyResource[], privileged: AccessPolicyResource[] = [], of = client): boolean => isAllowed({ regular, privileged }, of, service, 'demo');
+const decide = (regular: AccessPolicyResource[], privileged: AccessPolicyResource[] = [], of = client): boolean =>
+  isAllowed({ regular, privileged }, of, service, 'demo');
 
 describe('the decision about a connection', () => {
   it('allows nothing by default', () => {
@@ -32,9 +38,14 @@ describe('the decision about a connection', () => {
   });
 
   it('knows the service by name, namespace and peer', () => {
-    const known = { 'export.clusterlink.net/name': 'echo', 'export.clusterlink.net/namespace': 'demo', 'peer.clusterlink.net/name': 'west' };
+    const known = {
+      'export.clusterlink.net/name': 'echo',
+      'export.clusterlink.net/namespace': 'demo',
+      'peer.clusterlink.net/name': 'west',
+    };
     expect(decide([policy('allow', everything, { matchLabels: known })])).toBe(true);
-    for (const key of Object.keys(known)) expect(decide([policy('allow', everything, { matchLabels: { ...known, [key]: 'other' } })])).toBe(false);
+    for (const key of Object.keys(known))
+      expect(decide([policy('allow', everything, { matchLabels: { ...known, [key]: 'other' } })])).toBe(false);
   });
 
   it('lets deny win within a tier, and the privileged tier over the other', () => {
@@ -53,7 +64,9 @@ describe('the decision about a connection', () => {
   it('refuses unknown callers as soon as any policy looks at callers', () => {
     const unknown = clientAttributes(undefined, 'east', {});
     expect(decide([policy('allow', everything)], [], unknown)).toBe(true);
-    expect(decide([policy('allow', everything), policy('deny', { matchLabels: { any: 'thing' } }, everything, 'other')], [], unknown)).toBe(false);
+    expect(decide([policy('allow', everything), policy('deny', { matchLabels: { any: 'thing' } }, everything, 'other')], [], unknown)).toBe(
+      false,
+    );
   });
 
   it.each([
@@ -90,7 +103,7 @@ describe('the order in which sources are tried', () => {
     expect(first(order)).toBe('b');
   });
 
-  it('keeps the list\'s order with static, and begins anywhere with random', () => {
+  it("keeps the list's order with static, and begins anywhere with random", () => {
     expect(peers(new SourceOrder(), 'static')).toEqual(['a', 'b', 'c']);
     expect(peers(new SourceOrder(() => 0.99), 'random')).toEqual(['c', 'a', 'b']);
   });

@@ -19,7 +19,7 @@ const LINK = 'clusterlink.net/v1alpha1';
 
 /** Waits until a question is answered with something; the message says what was waited for. */
 export async function eventually<T>(what: string, question: () => Promise<T | undefined | false>, timeoutMs = 10_000): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; ; ) {
+  for (const deadline = Date.now() + timeoutMs; ;) {
     const answer = await question();
     if (answer !== undefined && answer !== false) return answer;
     if (Date.now() > deadline) throw new Error(`never: ${what}`);
@@ -74,10 +74,20 @@ export class Fabric {
     const { client } = this.cluster(name);
     await client.create(namespaceManifest(NAMESPACE));
     const anything = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-    const opened = ({ spec, ...rest }: (typeof DEFINITIONS)[number]): object => ({ ...rest, spec: { ...spec, versions: spec.versions.map((version) => ({ ...version, schema: anything })) } });
+    const opened = ({ spec, ...rest }: (typeof DEFINITIONS)[number]): object => ({
+      ...rest,
+      spec: { ...spec, versions: spec.versions.map((version) => ({ ...version, schema: anything })) },
+    });
     await Promise.all(DEFINITIONS.map((definition) => client.create((open ? opened(definition) : definition) as KubeObject)));
     await Promise.all(
-      DEFINITIONS.map(({ spec }) => eventually(`${spec.names.kind} is served`, () => client.list({ apiVersion: LINK, kind: spec.names.kind }).then(() => true, () => false))),
+      DEFINITIONS.map(({ spec }) =>
+        eventually(`${spec.names.kind} is served`, () =>
+          client.list({ apiVersion: LINK, kind: spec.names.kind }).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      ),
     );
   }
 
@@ -91,15 +101,27 @@ export class Fabric {
   async install(name: string): Promise<void> {
     const { client, ingressPort } = this.cluster(name);
     await this.installDefinitions(name);
-    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: this.site, peer: await this.peer(name), authorityPem: this.authority.certificatePem })) await client.create(secret);
+    for (const secret of gatewaySecrets({
+      namespace: NAMESPACE,
+      site: this.site,
+      peer: await this.peer(name),
+      authorityPem: this.authority.certificatePem,
+    }))
+      await client.create(secret);
     const settings = peer.parse({ name, context: name, ingress: { type: 'LoadBalancer', port: ingressPort }, labels: { side: name } });
-    for (const object of gatewayManifests(settings, gatewayOptions.parse({}), { siteRevision: siteRevision(this.site) })) await client.apply(object);
+    for (const object of gatewayManifests(settings, gatewayOptions.parse({}), { siteRevision: siteRevision(this.site) }))
+      await client.apply(object);
     await this.ready(name, NAMESPACE, 'cl-controlplane');
     await this.ready(name, NAMESPACE, 'cl-dataplane');
   }
 
   async ready(name: string, namespace: string, deployment: string): Promise<void> {
-    await eventually(`${name}: ${deployment} is ready`, async () => ((await this.get(name, 'Deployment', namespace, deployment))?.['status'] as { readyReplicas?: number } | undefined)?.readyReplicas === 1);
+    await eventually(
+      `${name}: ${deployment} is ready`,
+      async () =>
+        ((await this.get(name, 'Deployment', namespace, deployment))?.['status'] as { readyReplicas?: number } | undefined)
+          ?.readyReplicas === 1,
+    );
   }
 
   async get(name: string, kind: string, namespace: string | undefined, object: string): Promise<Any | undefined> {
@@ -107,21 +129,43 @@ export class Fabric {
     return this.cluster(name).client.get<Any>({ apiVersion, kind, ...(namespace === undefined ? {} : { namespace }), name: object });
   }
 
-  async create(name: string, kind: string, namespace: string | undefined, object: string, spec: object, labels: Record<string, string> = {}): Promise<void> {
-    await this.cluster(name).client.create({ apiVersion: LINK, kind, metadata: { name: object, ...(namespace === undefined ? {} : { namespace }), labels }, spec } as KubeObject);
+  async create(
+    name: string,
+    kind: string,
+    namespace: string | undefined,
+    object: string,
+    spec: object,
+    labels: Record<string, string> = {},
+  ): Promise<void> {
+    await this.cluster(name).client.create({
+      apiVersion: LINK,
+      kind,
+      metadata: { name: object, ...(namespace === undefined ? {} : { namespace }), labels },
+      spec,
+    } as KubeObject);
   }
 
   async remove(name: string, kind: string, namespace: string, object: string): Promise<void> {
     await this.cluster(name).client.delete({ apiVersion: LINK, kind, namespace, name: object });
   }
 
-  async condition(name: string, kind: string, namespace: string, object: string, type: string): Promise<{ status: string; message?: string } | undefined> {
-    const status = (await this.get(name, kind, namespace, object))?.['status'] as { conditions?: { type: string; status: string; message?: string }[] } | undefined;
+  async condition(
+    name: string,
+    kind: string,
+    namespace: string,
+    object: string,
+    type: string,
+  ): Promise<{ status: string; message?: string } | undefined> {
+    const status = (await this.get(name, kind, namespace, object))?.['status'] as
+      { conditions?: { type: string; status: string; message?: string }[] } | undefined;
     return status?.conditions?.find((condition) => condition.type === type);
   }
 
   async awaitCondition(name: string, kind: string, namespace: string, object: string, type: string, status: string): Promise<void> {
-    await eventually(`${name}: ${kind} ${object} has ${type}=${status}`, async () => (await this.condition(name, kind, namespace, object, type))?.status === status);
+    await eventually(
+      `${name}: ${kind} ${object} has ${type}=${status}`,
+      async () => (await this.condition(name, kind, namespace, object, type))?.status === status,
+    );
   }
 
   /** Creates the Peer for `remote` on `name`; by default with the gateway that it really has. */
@@ -132,7 +176,10 @@ export class Fabric {
   /** Links two clusters both ways, and waits until both say so. */
   async link(a: string, b: string): Promise<void> {
     await Promise.all([this.addPeer(a, b), this.addPeer(b, a)]);
-    await Promise.all([this.awaitCondition(a, 'Peer', NAMESPACE, b, 'PeerReachable', 'True'), this.awaitCondition(b, 'Peer', NAMESPACE, a, 'PeerReachable', 'True')]);
+    await Promise.all([
+      this.awaitCondition(a, 'Peer', NAMESPACE, b, 'PeerReachable', 'True'),
+      this.awaitCondition(b, 'Peer', NAMESPACE, a, 'PeerReachable', 'True'),
+    ]);
   }
 
   async export(name: string, service = 'echo', namespace = 'demo'): Promise<void> {
@@ -140,14 +187,22 @@ export class Fabric {
     await this.awaitCondition(name, 'Export', namespace, service, 'ExportValid', 'True');
   }
 
-  async import(name: string, sources: readonly string[], more: { lbScheme?: string; service?: string; merge?: boolean } = {}): Promise<void> {
+  async import(
+    name: string,
+    sources: readonly string[],
+    more: { lbScheme?: string; service?: string; merge?: boolean } = {},
+  ): Promise<void> {
     const { lbScheme = 'round-robin', service = 'echo', merge = false } = more;
     const spec = { port: 80, lbScheme, sources: sources.map((source) => ({ peer: source, exportName: 'echo', exportNamespace: 'demo' })) };
     await this.create(name, 'Import', 'demo', service, spec, merge ? { 'import.clusterlink.net/merge': 'true' } : {});
     await this.awaitCondition(name, 'Import', 'demo', service, 'ImportServiceValid', 'True');
   }
 
-  async allow(name: string, spec: object = { action: 'allow', from: [{ workloadSelector: {} }], to: [{ workloadSelector: {} }] }, object = 'allow'): Promise<void> {
+  async allow(
+    name: string,
+    spec: object = { action: 'allow', from: [{ workloadSelector: {} }], to: [{ workloadSelector: {} }] },
+    object = 'allow',
+  ): Promise<void> {
     await this.create(name, 'AccessPolicy', 'demo', object, spec);
   }
 

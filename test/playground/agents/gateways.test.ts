@@ -9,13 +9,18 @@ describe('the life of a gateway', () => {
 
   afterEach(() => fabric.close());
 
-  it('does not start without ClusterLink\'s definitions, and says so', async () => {
+  it("does not start without ClusterLink's definitions, and says so", async () => {
     fabric = await Fabric.start(['east']);
     const { client } = fabric.cluster('east');
     await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
     const container = { name: 'cl-controlplane', image: 'ghcr.io/clusterlink-net/cl-controlplane:v0.4.1' };
     const labels = { app: 'cl-controlplane' };
-    await client.create({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cl-controlplane', namespace: NAMESPACE }, spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [container] } } } } as KubeObject);
+    await client.create({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'cl-controlplane', namespace: NAMESPACE },
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [container] } } },
+    } as KubeObject);
     await eventually('the pod crash-loops', async () => {
       const { items } = await client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE });
       return /CrashLoopBackOff.*peers.clusterlink.net/.test(JSON.stringify(items));
@@ -50,7 +55,10 @@ describe('the life of a gateway', () => {
     const peer = await fabric.peer('west');
     const secrets = gatewaySecrets({ namespace: NAMESPACE, site: other, peer, authorityPem: fabric.authority.certificatePem });
     for (const secret of secrets.filter(({ metadata }) => metadata.name !== 'cl-peer')) await client.apply(secret);
-    await client.patch({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-dataplane' }, { spec: { template: { metadata: { annotations: { restarted: 'once' } } } } });
+    await client.patch(
+      { apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-dataplane' },
+      { spec: { template: { metadata: { annotations: { restarted: 'once' } } } } },
+    );
     await eventually('one new data plane runs', async () => {
       const { items } = await client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE, labelSelector: 'app=cl-dataplane' });
       return items.length === 1 && items[0]?.metadata.annotations?.['restarted'] === 'once';
@@ -58,7 +66,10 @@ describe('the life of a gateway', () => {
     await fabric.addPeer('west', 'east');
     await fabric.awaitCondition('west', 'Peer', NAMESPACE, 'east', 'PeerReachable', 'True');
     await fabric.addPeer('east', 'west');
-    await client.patch({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-controlplane' }, { spec: { template: { metadata: { annotations: { restarted: 'once' } } } } });
+    await client.patch(
+      { apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-controlplane' },
+      { spec: { template: { metadata: { annotations: { restarted: 'once' } } } } },
+    );
     // Only when both halves have the new certificates does the gateway answer, so this could not come before the restart.
     expect(await fabric.condition('east', 'Peer', NAMESPACE, 'west', 'PeerReachable')).toBeUndefined();
     await fabric.awaitCondition('east', 'Peer', NAMESPACE, 'west', 'PeerReachable', 'True');
@@ -69,7 +80,8 @@ describe('the life of a gateway', () => {
     await fabric.installDefinitions('east');
     const { client, ingressPort } = fabric.cluster('east');
     const peer = await fabric.peer('east');
-    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: fabric.site, peer, authorityPem: fabric.authority.certificatePem })) await client.create(secret);
+    for (const secret of gatewaySecrets({ namespace: NAMESPACE, site: fabric.site, peer, authorityPem: fabric.authority.certificatePem }))
+      await client.create(secret);
     await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'clusterlink-operator' } });
     const labels = { app: 'operator' };
     const container = { name: 'manager', image: 'ghcr.io/clusterlink-net/cl-operator:v0.4.1' };
@@ -79,7 +91,13 @@ describe('the life of a gateway', () => {
       metadata: { name: 'cl-operator-controller-manager', namespace: 'clusterlink-operator' },
       spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [container] } } },
     } as KubeObject);
-    const spec = { dataplane: { type: 'go', replicas: 1 }, ingress: { type: 'LoadBalancer', port: ingressPort }, containerRegistry: 'ghcr.io/clusterlink-net', tag: 'v0.4.1', namespace: NAMESPACE };
+    const spec = {
+      dataplane: { type: 'go', replicas: 1 },
+      ingress: { type: 'LoadBalancer', port: ingressPort },
+      containerRegistry: 'ghcr.io/clusterlink-net',
+      tag: 'v0.4.1',
+      namespace: NAMESPACE,
+    };
     await fabric.create('east', 'Instance', 'clusterlink-operator', 'cl', spec);
     await fabric.ready('east', NAMESPACE, 'cl-controlplane');
     await fabric.ready('east', NAMESPACE, 'cl-dataplane');
@@ -91,7 +109,11 @@ describe('the life of a gateway', () => {
     expect(instance.metadata.finalizers).toEqual(['instance.clusterlink.net/finalizer']);
     await fabric.remove('east', 'Instance', 'clusterlink-operator', 'cl');
     await eventually('the gateway is gone', async () => {
-      const gone = [await fabric.get('east', 'Instance', 'clusterlink-operator', 'cl'), await fabric.get('east', 'Deployment', NAMESPACE, 'cl-dataplane'), await fabric.get('east', 'Service', NAMESPACE, 'clusterlink')];
+      const gone = [
+        await fabric.get('east', 'Instance', 'clusterlink-operator', 'cl'),
+        await fabric.get('east', 'Deployment', NAMESPACE, 'cl-dataplane'),
+        await fabric.get('east', 'Service', NAMESPACE, 'clusterlink'),
+      ];
       return gone.every((object) => object === undefined);
     });
   });

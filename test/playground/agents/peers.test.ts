@@ -13,9 +13,15 @@ describe('peers and their gateways', () => {
 
   afterEach(() => fabric.close());
 
-  const reachable = async (name: string, peer: string): Promise<string | undefined> => (await fabric.condition(name, 'Peer', NAMESPACE, peer, 'PeerReachable'))?.status;
+  const reachable = async (name: string, peer: string): Promise<string | undefined> =>
+    (await fabric.condition(name, 'Peer', NAMESPACE, peer, 'PeerReachable'))?.status;
   const patchPeer = async (name: string, peer: string, gateway: object): Promise<void> => {
-    await fabric.cluster(name).client.patch({ apiVersion: 'clusterlink.net/v1alpha1', kind: 'Peer', namespace: NAMESPACE, name: peer }, { spec: { gateways: [gateway] } });
+    await fabric
+      .cluster(name)
+      .client.patch(
+        { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Peer', namespace: NAMESPACE, name: peer },
+        { spec: { gateways: [gateway] } },
+      );
   };
 
   it('asks every caller for a certificate', async () => {
@@ -47,10 +53,14 @@ describe('peers and their gateways', () => {
     const issued = await issuePeer(other, 'west');
     const data = { 'ca.pem': other.certificatePem, 'cert.pem': issued.certificatePem, 'key.pem': issued.keyPem };
     const encoded = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
-    await fabric.cluster('west').client.patch({ apiVersion: 'v1', kind: 'Secret', namespace: NAMESPACE, name: 'cl-peer' }, { data: encoded });
+    await fabric
+      .cluster('west')
+      .client.patch({ apiVersion: 'v1', kind: 'Secret', namespace: NAMESPACE, name: 'cl-peer' }, { data: encoded });
     await fabric.link('east', 'south');
     // The patched Secret is in use as soon as the gateway shows the other fabric's certificate.
-    await eventually('the certificate is reloaded', () => issuerOf(fabric.cluster('west').ingressPort).then((issuer) => issuer === 'other'));
+    await eventually('the certificate is reloaded', () =>
+      issuerOf(fabric.cluster('west').ingressPort).then((issuer) => issuer === 'other'),
+    );
     await fabric.addPeer('east', 'west');
     await fabric.addPeer('west', 'east');
     await patchPeer('east', 'south', DEFUSED);
@@ -74,8 +84,20 @@ describe('peers and their gateways', () => {
     for (const peer of ['west', 'south']) await fabric.awaitCondition('east', 'Peer', NAMESPACE, peer, 'PeerReachable', 'True');
     await fabric.remove('east', 'Peer', NAMESPACE, 'west');
     await fabric.cluster('west').client.delete({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-dataplane' });
-    await eventually('the statuses are frozen', () => Promise.resolve(fabric.cluster('east').incidents().some(({ kind }) => kind === 'status-frozen')));
-    expect(fabric.cluster('east').incidents().map(({ kind }) => kind)).toEqual(['peer-not-defused', 'status-frozen']);
+    await eventually('the statuses are frozen', () =>
+      Promise.resolve(
+        fabric
+          .cluster('east')
+          .incidents()
+          .some(({ kind }) => kind === 'status-frozen'),
+      ),
+    );
+    expect(
+      fabric
+        .cluster('east')
+        .incidents()
+        .map(({ kind }) => kind),
+    ).toEqual(['peer-not-defused', 'status-frozen']);
     await patchPeer('east', 'south', DEFUSED);
     await fabric.addPeer('east', 'other', DEFUSED);
     expect(await reachable('east', 'south')).toBe('True');
@@ -85,13 +107,14 @@ describe('peers and their gateways', () => {
     await fabric.awaitCondition('east', 'Peer', NAMESPACE, 'south', 'PeerReachable', 'False');
   });
 
-  it('crash-loops with a peer certificate whose key is another one\'s, and comes back with the right one', async () => {
+  it("crash-loops with a peer certificate whose key is another one's, and comes back with the right one", async () => {
     const { client } = fabric.cluster('east');
     const secret = { apiVersion: 'v1', kind: 'Secret', namespace: NAMESPACE, name: 'cl-peer' };
     const before = await client.get(secret);
     const other = await issuePeer(fabric.authority, 'east');
     await client.patch(secret, { data: { 'key.pem': Buffer.from(other.keyPem).toString('base64') } });
-    const crashing = async (): Promise<boolean> => JSON.stringify(await client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE })).includes('CrashLoopBackOff');
+    const crashing = async (): Promise<boolean> =>
+      JSON.stringify(await client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE })).includes('CrashLoopBackOff');
     await eventually('the control plane crash-loops', crashing);
     await client.patch(secret, { data: (before as unknown as { data: object }).data });
     await fabric.ready('east', NAMESPACE, 'cl-controlplane');

@@ -1,7 +1,7 @@
 import { deployClient, deployEcho } from '../../../src/playground/simulated-cluster';
 import { eventually, Fabric, NAMESPACE, QUICK } from './fabric';
 
-describe('objects that upstream\'s definitions admit and its control plane does not survive', () => {
+describe("objects that upstream's definitions admit and its control plane does not survive", () => {
   let fabric: Fabric;
 
   beforeEach(async () => {
@@ -12,7 +12,11 @@ describe('objects that upstream\'s definitions admit and its control plane does 
 
   afterEach(() => fabric.close());
 
-  const incidents = (): string[] => fabric.cluster('east').incidents().map(({ kind }) => kind);
+  const incidents = (): string[] =>
+    fabric
+      .cluster('east')
+      .incidents()
+      .map(({ kind }) => kind);
 
   it('is blind to every change of a kind while one object of it has an impossible port', async () => {
     await deployEcho(fabric.cluster('east'), { namespace: 'demo', name: 'echo' });
@@ -27,7 +31,8 @@ describe('objects that upstream\'s definitions admit and its control plane does 
 
   it('crash-loops for as long as a Peer has no gateways', async () => {
     await fabric.create('east', 'Peer', NAMESPACE, 'nowhere', { gateways: [] });
-    const pods = async (): Promise<string> => JSON.stringify(await fabric.cluster('east').client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE }));
+    const pods = async (): Promise<string> =>
+      JSON.stringify(await fabric.cluster('east').client.list({ apiVersion: 'v1', kind: 'Pod', namespace: NAMESPACE }));
     await eventually('it crash-loops', async () => (await pods()).includes('a Peer has no gateways'));
     expect(incidents()).toEqual(['control-plane-crash']);
     await fabric.remove('east', 'Peer', NAMESPACE, 'nowhere');

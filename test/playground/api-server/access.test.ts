@@ -18,7 +18,8 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-const asRobot = (method: string, path: string, body?: unknown, contentType = 'application/json'): ReturnType<typeof call> => call(server, method, path, body, { token, contentType });
+const asRobot = (method: string, path: string, body?: unknown, contentType = 'application/json'): ReturnType<typeof call> =>
+  call(server, method, path, body, { token, contentType });
 const review = async (resourceAttributes: object): Promise<boolean> =>
   (await asRobot('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { spec: { resourceAttributes } })).body.status.allowed;
 
@@ -52,12 +53,18 @@ test('apply needs the permission to create for what does not exist', async () =>
 
 test('nobody grants what they do not hold', async () => {
   const roles = '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles';
-  const robot = server.addToken({ user: 'clerk', rules: [
-    { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['create'] },
-    { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
-  ] });
+  const robot = server.addToken({
+    user: 'clerk',
+    rules: [
+      { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['create'] },
+      { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
+    ],
+  });
   const grant = (verbs: string[]): ReturnType<typeof call> =>
     call(server, 'POST', roles, { metadata: { name: 'r' }, rules: [{ apiGroups: [''], resources: ['secrets'], verbs }] }, { token: robot });
-  expect((await grant(['get', 'delete'])).body).toMatchObject({ code: 403, message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string });
+  expect((await grant(['get', 'delete'])).body).toMatchObject({
+    code: 403,
+    message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string,
+  });
   expect((await grant(['get'])).status).toBe(201);
 });

@@ -10,7 +10,12 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const MAP = '/api/v1/namespaces/default/configmaps/settings';
-const map = (data: Record<string, string>, metadata = {}): object => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings', ...metadata }, data });
+const map = (data: Record<string, string>, metadata = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'settings', ...metadata },
+  data,
+});
 
 afterEach(() => call(server, 'DELETE', MAP));
 
@@ -33,7 +38,9 @@ test('a field that another manager set differently is a conflict until it is for
   });
   const forced = await apply(server, MAP, map({ a: '2' }), 'two', '&force=true');
   expect(forced.body.data).toEqual({ a: '2', b: '1' });
-  const owners = Object.fromEntries(forced.body.metadata.managedFields.map((entry: { manager: string; fieldsV1: unknown }) => [entry.manager, entry.fieldsV1]));
+  const owners = Object.fromEntries(
+    forced.body.metadata.managedFields.map((entry: { manager: string; fieldsV1: unknown }) => [entry.manager, entry.fieldsV1]),
+  );
   expect(owners).toEqual({ one: { 'f:data': { 'f:b': {} } }, two: { 'f:data': { 'f:a': {} } } });
 });
 
@@ -65,11 +72,22 @@ test('containers, ports and variables merge by their keys', async () => {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'web' },
-    spec: { selector: { matchLabels: { app: 'web' } }, template: { metadata: { labels: { app: 'web' } }, spec: { containers: [container] } } },
+    spec: {
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: { containers: [container] } },
+    },
   });
-  const first = await apply(server, path, deployment({ name: 'c', image: 'i:1', ports: [{ containerPort: 80 }], env: [{ name: 'A', value: '1' }] }), 'one');
+  const first = await apply(
+    server,
+    path,
+    deployment({ name: 'c', image: 'i:1', ports: [{ containerPort: 80 }], env: [{ name: 'A', value: '1' }] }),
+    'one',
+  );
   expect(first.body.metadata.generation).toBe(1);
-  expect(first.body.spec).toMatchObject({ replicas: 1, template: { spec: { containers: [{ imagePullPolicy: 'IfNotPresent', ports: [{ protocol: 'TCP' }] }] } } });
+  expect(first.body.spec).toMatchObject({
+    replicas: 1,
+    template: { spec: { containers: [{ imagePullPolicy: 'IfNotPresent', ports: [{ protocol: 'TCP' }] }] } },
+  });
   await apply(server, path, deployment({ name: 'c', env: [{ name: 'B', value: '2' }] }), 'two');
   const again = await apply(server, path, deployment({ name: 'c', image: 'i:2', ports: [{ containerPort: 80 }] }), 'one');
   const [container] = again.body.spec.template.spec.containers;

@@ -35,7 +35,9 @@ test.each([
   if (fault === 'too-many') expect(answer.headers['retry-after']).toBe('1');
   expect(await exists()).toBe(isDone);
   expect(handle.fired()).toBe(1);
-  expect(faults.fired()).toMatchObject([{ rule: { fault }, request: { server: 'west', method: 'POST', resource: 'configmaps', name: 'a', userAgent: 'orchestrator/1' } }]);
+  expect(faults.fired()).toMatchObject([
+    { rule: { fault }, request: { server: 'west', method: 'POST', resource: 'configmaps', name: 'a', userAgent: 'orchestrator/1' } },
+  ]);
 });
 
 test.each([

@@ -84,9 +84,14 @@ test('a watch without resourceVersion begins with what is there', async () => {
 });
 
 test('a watch ends at its timeout, with a bookmark when asked for', async () => {
-  const watching = await watch(server, `${MAPS}?watch=1&resourceVersion=${(await call(server, 'GET', MAPS)).body.metadata.resourceVersion}&timeoutSeconds=1&allowWatchBookmarks=true`);
+  const watching = await watch(
+    server,
+    `${MAPS}?watch=1&resourceVersion=${(await call(server, 'GET', MAPS)).body.metadata.resourceVersion}&timeoutSeconds=1&allowWatchBookmarks=true`,
+  );
   await watching.ended;
-  expect(watching.events).toMatchObject([{ type: 'BOOKMARK', object: { kind: 'ConfigMap', metadata: { resourceVersion: expect.any(String) as string } } }]);
+  expect(watching.events).toMatchObject([
+    { type: 'BOOKMARK', object: { kind: 'ConfigMap', metadata: { resourceVersion: expect.any(String) as string } } },
+  ]);
 });
 
 test('a watch from a forgotten resourceVersion is told that it expired', async () => {

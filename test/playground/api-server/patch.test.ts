@@ -36,7 +36,15 @@ test.each([
 test('a strategic patch merges lists by their keys and obeys directives', () => {
   const shape = mergeShapeOf(BUILT_IN_RESOURCES.find(({ kind }) => kind === 'Service') as ResourceType);
   const live = { spec: { ports: [{ port: 80, nodePort: 1 }, { port: 443 }], selector: { a: 'b' } } };
-  const patch = { spec: { ports: [{ port: 80, name: 'http' }, { port: 443, $patch: 'delete' }], selector: { $patch: 'replace', c: 'd' } } };
+  const patch = {
+    spec: {
+      ports: [
+        { port: 80, name: 'http' },
+        { port: 443, $patch: 'delete' },
+      ],
+      selector: { $patch: 'replace', c: 'd' },
+    },
+  };
   expect(strategicMerge(live, patch, shape)).toEqual({ spec: { ports: [{ port: 80, nodePort: 1, name: 'http' }], selector: { c: 'd' } } });
 });
 
@@ -45,14 +53,17 @@ test('patches on the server keep to the same rules as updates', async () => {
   try {
     const maps = '/api/v1/namespaces/default/configmaps';
     const { metadata } = (await call(server, 'POST', maps, { metadata: { name: 'a' }, data: { x: '1' } })).body;
-    const merge = (body: object): ReturnType<typeof call> => call(server, 'PATCH', `${maps}/a`, body, { contentType: 'application/merge-patch+json' });
+    const merge = (body: object): ReturnType<typeof call> =>
+      call(server, 'PATCH', `${maps}/a`, body, { contentType: 'application/merge-patch+json' });
     expect((await merge({ data: { x: '2' } })).body.data).toEqual({ x: '2' });
     expect((await merge({ metadata: { resourceVersion: metadata.resourceVersion }, data: { x: '3' } })).status).toBe(409);
     expect((await merge({ metadata: { uid: 'another' } })).status).toBe(409);
     expect((await merge({ metadata: { name: 'b' } })).status).toBe(400);
     expect((await call(server, 'PATCH', `${maps}/none`, {}, { contentType: 'application/merge-patch+json' })).status).toBe(404);
     expect((await call(server, 'PATCH', `${maps}/a`, {}, { contentType: 'text/plain' })).status).toBe(415);
-    const json = await call(server, 'PATCH', `${maps}/a`, [{ op: 'test', path: '/data/x', value: '9' }], { contentType: 'application/json-patch+json' });
+    const json = await call(server, 'PATCH', `${maps}/a`, [{ op: 'test', path: '/data/x', value: '9' }], {
+      contentType: 'application/json-patch+json',
+    });
     expect(json.body).toMatchObject({ code: 422, reason: 'Invalid' });
   } finally {
     await server.close();

@@ -31,7 +31,11 @@ export interface Body {
     readonly template: { readonly spec: { readonly containers: readonly object[] } };
     readonly rules: readonly object[];
   };
-  readonly status: { readonly phase: string; readonly allowed: boolean; readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status: {
+    readonly phase: string;
+    readonly allowed: boolean;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
   readonly data: Readonly<Record<string, string>>;
   readonly items: readonly Body[];
   readonly groups: readonly { readonly name: string }[];
@@ -61,7 +65,9 @@ export function call(server: ApiServer, method: string, path: string, body?: unk
       authorization: `Bearer ${options.token ?? server.token}`,
       'user-agent': 'raw-test/1',
       // Node sends no body with a DELETE unless its length is given.
-      ...(content === undefined ? {} : { 'content-type': options.contentType ?? 'application/json', 'content-length': String(Buffer.byteLength(content)) }),
+      ...(content === undefined
+        ? {}
+        : { 'content-type': options.contentType ?? 'application/json', 'content-length': String(Buffer.byteLength(content)) }),
       ...options.headers,
     };
     const outgoing = request(server.url + path, { method, headers, ca: server.caPem, agent: false }, (response) => {
@@ -103,30 +109,34 @@ export function watch(server: ApiServer, path: string): Promise<Watching> {
   return new Promise((resolve, reject) => {
     const events: WatchEvent[] = [];
     const waiting = new Set<() => void>();
-    const outgoing = request(server.url + path, { headers: { authorization: `Bearer ${server.token}` }, ca: server.caPem, agent: false }, (response) => {
-      let rest = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        events.push(...lines.filter((line) => line !== '').map((line) => JSON.parse(line) as WatchEvent));
-        for (const check of [...waiting]) check();
-      });
-      const ended = new Promise<void>((done) => response.once('close', done));
-      response.on('error', () => undefined);
-      const until = (fits: (event: WatchEvent) => boolean): Promise<WatchEvent> =>
-        new Promise((found) => {
-          const check = (): void => {
-            const event = events.find(fits);
-            if (event === undefined) return;
-            waiting.delete(check);
-            found(event);
-          };
-          waiting.add(check);
-          check();
+    const outgoing = request(
+      server.url + path,
+      { headers: { authorization: `Bearer ${server.token}` }, ca: server.caPem, agent: false },
+      (response) => {
+        let rest = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop() ?? '';
+          events.push(...lines.filter((line) => line !== '').map((line) => JSON.parse(line) as WatchEvent));
+          for (const check of [...waiting]) check();
         });
-      resolve({ events, until, ended, stop: () => outgoing.destroy() });
-    });
+        const ended = new Promise<void>((done) => response.once('close', done));
+        response.on('error', () => undefined);
+        const until = (fits: (event: WatchEvent) => boolean): Promise<WatchEvent> =>
+          new Promise((found) => {
+            const check = (): void => {
+              const event = events.find(fits);
+              if (event === undefined) return;
+              waiting.delete(check);
+              found(event);
+            };
+            waiting.add(check);
+            check();
+          });
+        resolve({ events, until, ended, stop: () => outgoing.destroy() });
+      },
+    );
     outgoing.on('error', reject);
     outgoing.end();
   });

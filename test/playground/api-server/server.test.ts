@@ -11,14 +11,22 @@ const seen: string[] = [];
 
 beforeAll(async () => {
   [west, east] = await Promise.all([
-    startApiServer({ name: 'west', onRequest: (request) => seen.push(`${request.verb} ${request.resource ?? request.path} ${request.name ?? ''}`.trim()) }),
+    startApiServer({
+      name: 'west',
+      onRequest: (request) => seen.push(`${request.verb} ${request.resource ?? request.path} ${request.name ?? ''}`.trim()),
+    }),
     startApiServer({ name: 'east', clock: () => new Date('2030-01-02T03:04:05.678Z') }),
   ]);
 });
 
 afterAll(() => Promise.all([west.close(), east.close()]));
 
-const configMap = (name: string, data: Record<string, string> = {}): object => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data });
+const configMap = (name: string, data: Record<string, string> = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data,
+});
 const MAPS = '/api/v1/namespaces/default/configmaps';
 
 test('the Kubernetes client reads one kubeconfig for all clusters, and the clusters are apart', async () => {
@@ -40,10 +48,17 @@ test('the Kubernetes client reads one kubeconfig for all clusters, and the clust
     expect((await config.makeApiClient(VersionApi).getCode()).gitVersion).toMatch(/^v1\.\d+\.\d+\+simulated$/);
 
     const objects = KubernetesObjectApi.makeApiClient(config);
-    const created = await objects.create({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'sealed', namespace: 'default' }, stringData: { word: 'open' } } as never);
+    const created = await objects.create({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'sealed', namespace: 'default' },
+      stringData: { word: 'open' },
+    } as never);
     expect(created).toMatchObject({ type: 'Opaque', data: { word: Buffer.from('open').toString('base64') } });
     await objects.delete(created);
-    await expect(objects.read({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'sealed', namespace: 'default' } })).rejects.toMatchObject({ code: 404 });
+    await expect(
+      objects.read({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'sealed', namespace: 'default' } }),
+    ).rejects.toMatchObject({ code: 404 });
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -61,7 +76,12 @@ test('health, version and discovery are answered', async () => {
   const groups = (await call(west, 'GET', '/apis')).body.groups.map((group: { name: string }) => group.name);
   expect(groups).toEqual(expect.arrayContaining(['apps', 'batch', 'rbac.authorization.k8s.io', 'apiextensions.k8s.io']));
   const { resources } = (await call(west, 'GET', '/apis/apps/v1')).body;
-  expect(resources.map((resource: { name: string }) => resource.name)).toEqual(['deployments', 'deployments/status', 'replicasets', 'replicasets/status']);
+  expect(resources.map((resource: { name: string }) => resource.name)).toEqual([
+    'deployments',
+    'deployments/status',
+    'replicasets',
+    'replicasets/status',
+  ]);
 });
 
 test('unknown resources of a served group answer with a Status, unknown groups with plain text', async () => {
@@ -131,7 +151,11 @@ test.each([
   ['a label', { name: 'x', labels: { a: 'two words' } }, 'metadata.labels'],
   ['a label key', { name: 'x', labels: { 'a b': 'c' } }, 'metadata.labels'],
   ['annotations of more than 256 KiB', { name: 'x', annotations: { a: 'x'.repeat(256 * 1024) } }, 'metadata.annotations'],
-  ['an owner without uid', { name: 'x', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }] }, 'metadata.ownerReferences[0].uid'],
+  [
+    'an owner without uid',
+    { name: 'x', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }] },
+    'metadata.ownerReferences[0].uid',
+  ],
 ])('%s that Kubernetes would refuse is invalid', async (_what, metadata, field) => {
   const { body } = await call(west, 'POST', MAPS, { ...configMap('x'), metadata });
   expect(body).toMatchObject({ code: 422, reason: 'Invalid', details: { kind: 'ConfigMap', causes: [{ field }] } });

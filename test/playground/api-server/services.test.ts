@@ -19,24 +19,56 @@ const update = (server: ApiServer, name: string, spec: object): ReturnType<typeo
 test('node ports can be bound and are unique across clusters', async () => {
   const created = await Promise.all(
     Array.from({ length: 20 }, (_none, index) =>
-      call(index % 2 === 0 ? west : east, 'POST', SERVICES, service(`np-${index}`, { type: 'NodePort', ports: [{ name: 'a', port: 1 }, { name: 'b', port: 2 }] })),
+      call(
+        index % 2 === 0 ? west : east,
+        'POST',
+        SERVICES,
+        service(`np-${index}`, {
+          type: 'NodePort',
+          ports: [
+            { name: 'a', port: 1 },
+            { name: 'b', port: 2 },
+          ],
+        }),
+      ),
     ),
   );
   const ports = created.flatMap(({ body }) => body.spec.ports.map((port: { nodePort: number }) => port.nodePort));
   expect(new Set(ports).size).toBe(40);
   expect(ports.every((port) => port >= 30000 && port <= 32767)).toBe(true);
-  const listeners = await Promise.all(ports.map((port) => new Promise<Server>((resolve, reject) => {
-    const listener = createServer().once('error', reject).listen(port, '127.0.0.1', () => resolve(listener));
-  })));
+  const listeners = await Promise.all(
+    ports.map(
+      (port) =>
+        new Promise<Server>((resolve, reject) => {
+          const listener = createServer()
+            .once('error', reject)
+            .listen(port, '127.0.0.1', () => resolve(listener));
+        }),
+    ),
+  );
   await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
 });
 
 test('a Service is completed, and keeps what was allocated', async () => {
-  const { body } = await call(west, 'POST', SERVICES, service('web', { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ port: 443, targetPort: 4443 }] }));
-  expect(body.spec).toMatchObject({ clusterIP: expect.stringMatching(/^10\.96\./) as string, ports: [{ protocol: 'TCP', targetPort: 4443, nodePort: expect.any(Number) as number }], allocateLoadBalancerNodePorts: true });
+  const { body } = await call(
+    west,
+    'POST',
+    SERVICES,
+    service('web', { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ port: 443, targetPort: 4443 }] }),
+  );
+  expect(body.spec).toMatchObject({
+    clusterIP: expect.stringMatching(/^10\.96\./) as string,
+    ports: [{ protocol: 'TCP', targetPort: 4443, nodePort: expect.any(Number) as number }],
+    allocateLoadBalancerNodePorts: true,
+  });
   expect(body.status).toEqual({ loadBalancer: {} });
   const { clusterIP, ports } = body.spec;
-  const replaced = await call(west, 'PUT', `${SERVICES}/web`, service('web', { type: 'NodePort', selector: { app: 'web' }, ports: [{ port: 443, targetPort: 4443 }] }));
+  const replaced = await call(
+    west,
+    'PUT',
+    `${SERVICES}/web`,
+    service('web', { type: 'NodePort', selector: { app: 'web' }, ports: [{ port: 443, targetPort: 4443 }] }),
+  );
   expect(replaced.body.spec).toMatchObject({ clusterIP, ports });
   expect(replaced.body.spec.allocateLoadBalancerNodePorts).toBeUndefined();
   const internal = await update(west, 'web', { type: 'ClusterIP' });
@@ -52,22 +84,51 @@ test('a repeated apply of a Service changes nothing', async () => {
 });
 
 test.each([
-  ['a port out of range', { ports: [{ port: 70000, targetPort: 80 }] }, 'spec.ports[0].port', 'Invalid value: 70000: must be between 1 and 65535, inclusive'],
+  [
+    'a port out of range',
+    { ports: [{ port: 70000, targetPort: 80 }] },
+    'spec.ports[0].port',
+    'Invalid value: 70000: must be between 1 and 65535, inclusive',
+  ],
   ['no port', {}, 'spec.ports', 'Required value'],
   ['ports without names', { ports: [{ name: 'a', port: 1 }, { port: 2 }] }, 'spec.ports[1].name', 'Required value'],
-  ['an unknown type', { type: 'Magic', ports: [{ port: 1 }] }, 'spec.type', 'Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'],
+  [
+    'an unknown type',
+    { type: 'Magic', ports: [{ port: 1 }] },
+    'spec.type',
+    'Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
+  ],
   ['an ExternalName without name', { type: 'ExternalName' }, 'spec.externalName', 'Required value'],
-  ['a node port out of range', { type: 'NodePort', ports: [{ port: 1, nodePort: 80 }] }, 'spec.ports[0].nodePort', 'Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767'],
-  ['a node port on a ClusterIP', { ports: [{ port: 1, nodePort: 30001 }] }, 'spec.ports[0].nodePort', "Forbidden: may not be used when `type` is 'ClusterIP'"],
+  [
+    'a node port out of range',
+    { type: 'NodePort', ports: [{ port: 1, nodePort: 80 }] },
+    'spec.ports[0].nodePort',
+    'Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767',
+  ],
+  [
+    'a node port on a ClusterIP',
+    { ports: [{ port: 1, nodePort: 30001 }] },
+    'spec.ports[0].nodePort',
+    "Forbidden: may not be used when `type` is 'ClusterIP'",
+  ],
 ])('a Service with %s is invalid', async (_what, spec, field, message) => {
   const { body } = await call(west, 'POST', SERVICES, service('bad', spec));
   expect(body).toMatchObject({ code: 422, details: { kind: 'Service', causes: [{ field, message }] } });
 });
 
 test('a name must be a DNS-1035 label, a taken node port is refused, an address stays', async () => {
-  expect((await call(west, 'POST', SERVICES, service('1st', { ports: [{ port: 1 }] }))).body.message).toContain('a DNS-1035 label must consist of');
+  expect((await call(west, 'POST', SERVICES, service('1st', { ports: [{ port: 1 }] }))).body.message).toContain(
+    'a DNS-1035 label must consist of',
+  );
   const { body } = await call(west, 'POST', SERVICES, service('first', { type: 'NodePort', ports: [{ port: 1 }] }));
-  const taken = await call(west, 'POST', SERVICES, service('second', { type: 'NodePort', ports: [{ port: 1, nodePort: body.spec.ports[0]?.nodePort }] }));
+  const taken = await call(
+    west,
+    'POST',
+    SERVICES,
+    service('second', { type: 'NodePort', ports: [{ port: 1, nodePort: body.spec.ports[0]?.nodePort }] }),
+  );
   expect(taken.body.message).toContain('provided port is already allocated');
-  expect((await update(west, 'first', { clusterIP: '10.96.9.9', clusterIPs: ['10.96.9.9'] })).body.message).toContain('may not change once set');
+  expect((await update(west, 'first', { clusterIP: '10.96.9.9', clusterIPs: ['10.96.9.9'] })).body.message).toContain(
+    'may not change once set',
+  );
 });

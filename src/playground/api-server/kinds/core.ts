@@ -27,7 +27,8 @@ function cannotDecode(kind: string, why: string): never {
 function textMap(object: KubeObject, member: string, kind: string): Record<string, string> {
   const map = objectAt(object, member);
   for (const value of Object.values(map)) {
-    if (typeof value !== 'string') cannotDecode(kind, `json: cannot unmarshal ${typeof value} into Go struct field ${kind}.${member} of type string`);
+    if (typeof value !== 'string')
+      cannotDecode(kind, `json: cannot unmarshal ${typeof value} into Go struct field ${kind}.${member} of type string`);
   }
   return map as Record<string, string>;
 }
@@ -69,14 +70,18 @@ export const secretRules: KindRules = {
     if (secret['type'] === 'kubernetes.io/tls') {
       causes.push(...['tls.crt', 'tls.key'].filter((key) => !(key in data)).map((key) => required(`data[${key}]`)));
     }
-    if (previous !== undefined && previous['type'] !== secret['type']) causes.push(invalidValue('type', secret['type'], 'field is immutable'));
+    if (previous !== undefined && previous['type'] !== secret['type'])
+      causes.push(invalidValue('type', secret['type'], 'field is immutable'));
     return [...causes, ...immutableData(secret, previous)];
   },
 };
 
 export const configMapRules: KindRules = {
   admit: (map) => void textMap(map, 'data', 'ConfigMap'),
-  validate: (map, previous) => [...dataProblems(textMap(map, 'data', 'ConfigMap'), (value) => Buffer.byteLength(value)), ...immutableData(map, previous)],
+  validate: (map, previous) => [
+    ...dataProblems(textMap(map, 'data', 'ConfigMap'), (value) => Buffer.byteLength(value)),
+    ...immutableData(map, previous),
+  ],
 };
 
 export const eventRules: KindRules = {
@@ -150,7 +155,8 @@ export const roleBindingRules: KindRules = {
     if (textAt(role, 'name') === '') causes.push(required('roleRef.name'));
     objectsAt(binding, 'subjects').forEach((subject, index) => {
       if (textAt(subject, 'name') === '') causes.push(required(`subjects[${index}].name`));
-      if (subject['kind'] === 'ServiceAccount' && textAt(subject, 'namespace') === '') causes.push(required(`subjects[${index}].namespace`));
+      if (subject['kind'] === 'ServiceAccount' && textAt(subject, 'namespace') === '')
+        causes.push(required(`subjects[${index}].namespace`));
     });
     if (previous !== undefined && !isSameJson(role, previous['roleRef'])) {
       causes.push(invalidValue('roleRef', role, 'cannot change roleRef'));

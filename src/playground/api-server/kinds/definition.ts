@@ -30,7 +30,9 @@ export const definitionRules: KindRules = {
       causes.push(invalidValue('metadata.name', definition.metadata.name, `must be spec.names.plural+"."+spec.group`));
     }
     if (!['Cluster', 'Namespaced'].includes(textAt(spec, 'scope'))) {
-      causes.push(spec['scope'] === undefined ? required('spec.scope') : unsupportedValue('spec.scope', spec['scope'], ['Cluster', 'Namespaced']));
+      causes.push(
+        spec['scope'] === undefined ? required('spec.scope') : unsupportedValue('spec.scope', spec['scope'], ['Cluster', 'Namespaced']),
+      );
     }
     for (const member of ['group', 'scope']) {
       if (previous !== undefined && valueAt(previous, 'spec', member) !== spec[member]) {
@@ -45,7 +47,13 @@ function versionProblems(spec: JsonObject): StatusCause[] {
   const versions = objectsAt(spec, 'versions');
   const causes: StatusCause[] = [];
   if (versions.filter((version) => version['storage'] === true).length !== 1) {
-    causes.push(invalidValue('spec.versions', versions.map((version) => version['name']), 'must have exactly one version marked as storage version'));
+    causes.push(
+      invalidValue(
+        'spec.versions',
+        versions.map((version) => version['name']),
+        'must have exactly one version marked as storage version',
+      ),
+    );
   }
   versions.forEach((version, index) => {
     const field = `spec.versions[${index}].schema.openAPIV3Schema`;

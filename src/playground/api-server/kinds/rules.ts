@@ -1,7 +1,16 @@
 // The table of built-in kinds that have rules of their own.
 
 import type { ResourceType } from '../resources';
-import { configMapRules, endpointSliceRules, eventRules, leaseRules, namespaceRules, roleBindingRules, roleRules, secretRules } from './core';
+import {
+  configMapRules,
+  endpointSliceRules,
+  eventRules,
+  leaseRules,
+  namespaceRules,
+  roleBindingRules,
+  roleRules,
+  secretRules,
+} from './core';
 import { definitionRules } from './definition';
 import type { KindRules } from './kind-rules';
 import { serviceRules } from './service';

@@ -23,9 +23,11 @@ export const serviceRules: KindRules = {
   prepare(service, previous, context) {
     const spec = (service['spec'] = { ...specOf(service) });
     setDefaults(spec, { type: 'ClusterIP', sessionAffinity: 'None' });
-    for (const port of portsOf(spec)) setDefaults(port, { protocol: 'TCP', ...(spec['type'] === 'ExternalName' ? {} : { targetPort: port['port'] }) });
+    for (const port of portsOf(spec))
+      setDefaults(port, { protocol: 'TCP', ...(spec['type'] === 'ExternalName' ? {} : { targetPort: port['port'] }) });
     if (previous !== undefined) carryOver(spec, specOf(previous));
-    if (spec['type'] !== 'ExternalName') setDefaults(spec, { internalTrafficPolicy: 'Cluster', ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] });
+    if (spec['type'] !== 'ExternalName')
+      setDefaults(spec, { internalTrafficPolicy: 'Cluster', ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] });
     if (hasNodePorts(spec)) setDefaults(spec, { externalTrafficPolicy: 'Cluster' });
     if (spec['type'] === 'LoadBalancer') setDefaults(spec, { allocateLoadBalancerNodePorts: true });
     allocate(spec, context);
@@ -84,7 +86,7 @@ function typeProblems(spec: JsonObject): StatusCause[] {
   if (!TYPES.includes(textAt(spec, 'type'))) return [unsupportedValue('spec.type', spec['type'], TYPES)];
   if (spec['type'] === 'ExternalName') {
     const causes = textAt(spec, 'externalName') === '' ? [required('spec.externalName')] : [];
-    if (textAt(spec, 'clusterIP') !== '') causes.push(forbiddenValue('spec.clusterIPs', 'may not be set when `type` is \'ExternalName\''));
+    if (textAt(spec, 'clusterIP') !== '') causes.push(forbiddenValue('spec.clusterIPs', "may not be set when `type` is 'ExternalName'"));
     return causes;
   }
   if (spec['clusterIP'] === 'None' && hasNodePorts(spec)) {
@@ -125,7 +127,12 @@ function isPort(port: unknown): boolean {
 
 function nodePortProblems(service: KubeObject, spec: JsonObject, { store }: KindContext): StatusCause[] {
   const isSelf = (other: KubeObject): boolean => other.metadata.uid === service.metadata.uid;
-  const taken = new Set(store.list(SERVICES).filter((other) => !isSelf(other)).flatMap(nodePortsOf));
+  const taken = new Set(
+    store
+      .list(SERVICES)
+      .filter((other) => !isSelf(other))
+      .flatMap(nodePortsOf),
+  );
   return portsOf(spec).flatMap((port, index) => {
     const nodePort = valueAt(port, 'nodePort');
     if (nodePort === undefined || isObject(nodePort)) return [];

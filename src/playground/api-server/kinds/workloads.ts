@@ -62,7 +62,8 @@ export const deploymentRules: KindRules = {
     setDefaults(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600, strategy: {} });
     const strategy = ensureObject(spec, 'strategy');
     setDefaults(strategy, { type: 'RollingUpdate' });
-    if (strategy['type'] === 'RollingUpdate') setDefaults(ensureObject(strategy, 'rollingUpdate'), { maxUnavailable: '25%', maxSurge: '25%' });
+    if (strategy['type'] === 'RollingUpdate')
+      setDefaults(ensureObject(strategy, 'rollingUpdate'), { maxUnavailable: '25%', maxSurge: '25%' });
   },
   validate: replicatedProblems,
 };
@@ -82,11 +83,23 @@ export const jobRules: KindRules = {
     const chosen = podSpec['restartPolicy'];
     defaultPodSpec(podSpec);
     if (chosen === undefined) delete podSpec['restartPolicy'];
-    setDefaults(spec, { completions: 1, parallelism: 1, backoffLimit: 6, completionMode: 'NonIndexed', suspend: false, manualSelector: false });
+    setDefaults(spec, {
+      completions: 1,
+      parallelism: 1,
+      backoffLimit: 6,
+      completionMode: 'NonIndexed',
+      suspend: false,
+      manualSelector: false,
+    });
     setDefaults(spec, { podReplacementPolicy: 'TerminatingOrFailed' });
     if (spec['manualSelector'] === true || previous !== undefined) return;
     const { uid, name } = job.metadata;
-    const owned = { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': name, 'controller-uid': uid, 'job-name': name };
+    const owned = {
+      'batch.kubernetes.io/controller-uid': uid,
+      'batch.kubernetes.io/job-name': name,
+      'controller-uid': uid,
+      'job-name': name,
+    };
     Object.assign(ensureObject(ensureObject(template, 'metadata'), 'labels'), owned);
     spec['selector'] = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
     delete spec['manualSelector'];
