@@ -10,7 +10,7 @@ import { linksOf, remotesOf } from '../src/model/topology';
 import { linkPeers } from './linking';
 import { problemOf } from './problem';
 import { record, runOf } from './recording';
-import { addressOf, asRun, lookAtAll, type Run, type Undo } from './run';
+import { addressOf, allOf, asRun, lookAtEach, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** A peer whose gateway answers. */
@@ -23,14 +23,15 @@ interface Joined {
 export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> {
   return asRun('BootstrapFabric', 'bootstrap', bootstrapRequest, input, async (run, request) => {
     run.touches(request.peers.map((peer) => peer.name));
-    const { register, clusterUids } = await inspect(run, request);
+    const { register, clusterUids, failed } = await inspect(run, request);
+    const able = request.peers.filter(({ name }) => clusterUids.has(name));
+    if (able.length === 0) throw nobodyJoins(failed);
     run.beginStage();
-    const authority = await prepareWorker(run, request);
+    const authority = await prepareWorker(run, request, register);
     run.beginStage();
-    const failed: BootstrapResult['failed'][number][] = [];
     const residue: Residue[] = [];
     const joined = await together(
-      request.peers.map((peer) => async (): Promise<Joined[]> => {
+      able.map((peer) => async (): Promise<Joined[]> => {
         try {
           return [{ peer, result: await joinPeer(run, request, peer, authority.certificatePem) }];
         } catch (error) {
@@ -42,11 +43,7 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
       }),
     );
     const members = joined.flat();
-    if (members.length === 0)
-      throw new FabricError({
-        code: 'unready',
-        message: `no peer could join: ${failed.map(({ peer, problem }) => `${peer}: ${problem.message}`).join('; ')}`,
-      });
+    if (members.length === 0) throw nobodyJoins(failed);
     run.beginStage();
     const names = new Set(members.map(({ peer }) => peer.name));
     const links = linksOf(
@@ -67,7 +64,7 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
       putLinks: links,
       run: runOf('BootstrapFabric', request.reason),
     });
-    if (changed) await settle(run, members);
+    residue.push(...(await settle(run, members)));
     return {
       fabric: request.fabric,
       changed,
@@ -80,66 +77,103 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
   });
 }
 
-/** Looks at every cluster before any is touched, and tells every problem found. */
-async function inspect(run: Run, request: BootstrapRequest): Promise<{ register: Register; clusterUids: ReadonlyMap<string, string> }> {
-  const { fabric } = request;
+type Failed = BootstrapResult['failed'][number];
+
+/** What was seen before anything is touched. */
+interface Inspection {
+  readonly register: Register;
+  /** Of the peers that can be used, by name. */
+  readonly clusterUids: ReadonlyMap<string, string>;
+  /** The others; only with `onFailure: keep-healthy`. */
+  readonly failed: Failed[];
+}
+
+/** Looks at every cluster, and tells every problem found. @throws the problems, unless healthy peers are to be kept */
+async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection> {
+  const { fabric, clusterlink } = request;
   const [known, looks] = await together([
     () => run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric })),
     () =>
-      lookAtAll(request.peers, async (peer) => {
+      lookAtEach(request.peers, async (peer) => {
         const [seen] = await together([
           () =>
-            run.step({ title: 'preflight', peer, patience: 'look' }, (activities) =>
-              activities.preflight({ fabric, peer, clusterlink: request.clusterlink }),
-            ),
+            run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink })),
           () => run.recordInventory(peer),
         ]);
         return { peer, ...seen };
       }),
   ]);
+  const { found, failures } = looks;
+  const keepHealthy = request.onFailure === 'keep-healthy';
+  if (failures.length > 0 && !keepHealthy) throw allOf(failures);
   const register = known.register ?? emptyRegister(fabric);
-  const problems = looks.flatMap(({ peer, findings }) =>
-    findings.filter((finding) => !finding.ok).map((finding) => told(peer.name, finding)),
-  );
-  const seen = new Map(register.peers.map((peer) => [peer.clusterUid, peer.name]));
-  for (const { peer, clusterUid } of looks) {
-    const other = seen.get(clusterUid);
-    if (other !== undefined && other !== peer.name)
-      problems.push(`${peer.name}: is the same cluster as peer ${other} (kube-system has the uid ${clusterUid})`);
-    seen.set(clusterUid, peer.name);
-    const registered = register.peers.find((candidate) => candidate.name === peer.name);
-    if (registered !== undefined && registered.clusterUid !== clusterUid)
-      problems.push(`${peer.name}: is another cluster than the peer of that name in fabric ${fabric}`);
-  }
-  if (problems.length > 0) {
+  const unfit = unfitPeers(found, register);
+  if (unfit.length > 0 && !keepHealthy) {
+    const lines = unfit.map(({ peer, problem }) => `${peer}: ${problem.message}`);
     throw new FabricError({
       code: 'conflict',
-      message: `nothing was touched, because:\n  ${problems.join('\n  ')}`,
+      message: `nothing was touched, because:\n  ${lines.join('\n  ')}`,
       hint: 'Mend what is listed, look again with `skyfabric check`, and run it again.',
     });
   }
-  return { register, clusterUids: new Map(looks.map(({ peer, clusterUid }) => [peer.name, clusterUid])) };
+  const failed = [...failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) })), ...unfit];
+  const fit = found.filter(({ peer }) => !failed.some((other) => other.peer === peer.name));
+  return { register, clusterUids: new Map(fit.map(({ peer, clusterUid }) => [peer.name, clusterUid])), failed };
 }
 
-function told(peer: string, finding: CheckFinding): string {
-  return `${peer}: ${finding.message}${finding.hint === undefined ? '' : ` (${finding.hint})`}`;
+/** Peers whose cluster a bootstrap must not use: by preflight's findings, or because it is another peer's or another cluster. */
+function unfitPeers(
+  looks: readonly { readonly peer: Peer; readonly clusterUid: string; readonly findings: readonly CheckFinding[] }[],
+  register: Register,
+): Failed[] {
+  const unfit: Failed[] = [];
+  const seen = new Map(register.peers.map((peer) => [peer.clusterUid, peer.name]));
+  for (const { peer, clusterUid, findings } of looks) {
+    const problems = findings.filter(({ ok }) => !ok).map(({ message, hint }) => `${message}${hint === undefined ? '' : ` (${hint})`}`);
+    const other = seen.get(clusterUid);
+    if (other !== undefined && other !== peer.name)
+      problems.push(`is the same cluster as peer ${other} (kube-system has the uid ${clusterUid})`);
+    seen.set(clusterUid, peer.name);
+    const registered = register.peers.find((candidate) => candidate.name === peer.name);
+    if (registered !== undefined && registered.clusterUid !== clusterUid)
+      problems.push(`is another cluster than the peer of that name in fabric ${register.fabric}`);
+    unfit.push(...problems.map((message): Failed => ({ peer: peer.name, problem: { code: 'conflict', message } })));
+  }
+  return unfit;
+}
+
+function nobodyJoins(failed: readonly Failed[]): FabricError {
+  return new FabricError({
+    code: 'unready',
+    message: `no peer could join:\n  ${failed.map(({ peer, problem }) => `${peer}: ${problem.message}`).join('\n  ')}`,
+    hint: 'Mend what is listed, and run the same bootstrap again.',
+  });
 }
 
 /** The binary, when it is wanted, and the fabric's authority: both on the fabric's own task queue. */
 async function prepareWorker(
   run: Run,
   request: BootstrapRequest,
+  register: Register,
 ): Promise<{ certificatePem: string; fingerprint: string; notAfter: string; created: boolean }> {
   const { claimant } = run;
   const { binary, certificates } = request;
   const undo: Undo = { title: 'release fabric authority', act: (activities) => activities.releaseAuthority({ claimant, scope: 'run' }) };
   const [authority] = await together([
     () => run.step({ title: 'ensure fabric authority', undo }, (activities) => activities.ensureAuthority({ claimant, certificates })),
+    // A release on the worker's disk is a cache: it touches no cluster, and is not undone.
     async () =>
       binary === undefined
         ? undefined
         : run.step({ title: 'install binary' }, (activities) => activities.installBinary({ options: binary })),
   ]);
+  if (authority.created && register.peers.length > 0) {
+    throw new FabricError({
+      code: 'conflict',
+      message: `fabric ${claimant.fabric} has peers, but this worker's key store does not hold its authority`,
+      hint: 'Run the worker with the key store that the fabric was bootstrapped with (--key-store, or SKYFABRIC_KEY_STORE).',
+    });
+  }
   return authority;
 }
 
@@ -167,12 +201,19 @@ async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authori
   return { peer: peer.name, endpoint, certificate: deployed.certificate, changed: prepared.changed || deployed.changed };
 }
 
-/** Drops what was kept for undoing. The fabric already stands, so a failure here is shown and does not fail the run. */
-async function settle(run: Run, members: readonly Joined[]): Promise<void> {
+/** Drops what was kept for undoing. The fabric stands already, so what cannot be dropped is told and does not fail the run. */
+async function settle(run: Run, members: readonly Joined[]): Promise<Residue[]> {
   const { claimant } = run;
-  await Promise.allSettled(
-    members.map(({ peer }) =>
-      run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer })),
-    ),
+  const left = await together(
+    members.map(({ peer }) => async (): Promise<Residue[]> => {
+      try {
+        await run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer }));
+        return [];
+      } catch (error) {
+        const why = `what was kept for undoing is still there: ${problemOf(error).message}; the same bootstrap again drops it`;
+        return [{ peer: peer.name, object: `Secret ${peer.namespace}/skyfabric-earlier-${claimant.id}`, why }];
+      }
+    }),
   );
+  return left.flat();
 }

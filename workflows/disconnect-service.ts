@@ -1,5 +1,5 @@
 // DisconnectService: a service is no longer reachable across clusters, wholly or between some peers.
-import type { Register } from '../src/contract/register';
+import type { RegisteredConnection } from '../src/contract/register';
 import type { DisconnectResult } from '../src/contract/results';
 import { disconnectRequest } from '../src/model/requests';
 import { takenBetween } from '../src/model/withdrawal';
@@ -12,7 +12,9 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
   return asRun('DisconnectService', 'connection', disconnectRequest, input, async (run, request) => {
     const { fabric, service, from, to } = request;
     const { register, members } = await membersOf(run, [...(from ?? []), ...(to ?? [])]);
-    const peers = peersOf(register, service, [...(from ?? []), ...(to ?? [])]);
+    const known = register.connections.filter((connection) => isOf(connection, service));
+    // A connection that the register was never told of is looked for everywhere.
+    const peers = known.length === 0 ? [...members.keys()] : peersOf(known, [...(from ?? []), ...(to ?? [])]);
     run.touches(peers, service);
     const holdings = await observe(
       run,
@@ -23,21 +25,21 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
     const taken = takenBetween(from, to);
     const removeLinks = await withdraw(run, holdings, connections, taken);
     const { changed } = run;
-    const narrowed = narrowedBy(
-      register,
-      taken,
-      connections.map(({ id }) => id),
-    );
+    const ids = [...known, ...connections].map(({ id }) => id);
+    const narrowed = narrowedBy(register, taken, ids);
+    const isBehind = narrowed.removeConnections.length + narrowed.putConnections.length > 0;
     run.beginStage();
-    if (changed) await record(run, register, { ...narrowed, removeLinks, run: runOf('DisconnectService', request.reason) });
+    if (changed || isBehind) await record(run, register, { ...narrowed, removeLinks, run: runOf('DisconnectService', request.reason) });
     return { fabric, service, changed, ended: narrowed.removeConnections, narrowed: narrowed.putConnections.map(({ id }) => id) };
   });
 }
 
-/** The peers that the register knows to hold something of the service, and those that the request names. */
-function peersOf(register: Register, service: { readonly name: string; readonly namespace: string }, named: readonly string[]): string[] {
-  const known = register.connections.filter(
-    (connection) => connection.service.name === service.name && connection.service.namespace === service.namespace,
-  );
-  return [...new Set([...named, ...known.flatMap(({ imports }) => [...Object.keys(imports), ...Object.values(imports).flat()])])].sort();
+function isOf(connection: RegisteredConnection, { name, namespace }: { readonly name: string; readonly namespace: string }): boolean {
+  return connection.service.name === name && connection.service.namespace === namespace;
+}
+
+/** The peers of the connections, and those that the request names. */
+function peersOf(connections: readonly RegisteredConnection[], named: readonly string[]): string[] {
+  const concerned = connections.flatMap(({ imports }) => [...Object.keys(imports), ...Object.values(imports).flat()]);
+  return [...new Set([...named, ...concerned])].sort();
 }

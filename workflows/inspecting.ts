@@ -5,7 +5,7 @@ import { lookAtAll, type Run } from './run';
 import { together } from './together';
 
 /** Sees that every gateway answers, and where, and records what stands on each peer. */
-export async function findGateways(run: Run, peers: readonly RegisteredPeer[]): Promise<Linkable[]> {
+export async function findGateways(run: Run, peers: readonly RegisteredPeer[]): Promise<readonly Linkable[]> {
   const { fabric } = run.claimant;
   return lookAtAll(peers, async (member) => {
     const { endpoint: _endpoint, clusterUid: _clusterUid, clusterlink, ...peer } = member;

@@ -83,7 +83,7 @@ export async function asRun<S extends z.ZodType<Request>, R>(
     return result;
   } catch (error) {
     const problem = problemOf(error);
-    const rollback = await CancellationScope.nonCancellable(() => run.rollBack(problem));
+    const rollback = await CancellationScope.nonCancellable(() => run.rollBack(error));
     if (isCancellation(error)) {
       run.end('cancelled');
       throw error;
@@ -107,6 +107,11 @@ export class Run {
   private problem: Problem | undefined;
   private rollback: Rollback | undefined;
   private stage = 0;
+  /** What is known to be left over so far. */
+  private readonly residue: Residue[] = [];
+  /** The claims that this run makes or takes away: what they concern is its doing. */
+  private readonly claims: Set<string>;
+  private readonly failedSteps = new Map<unknown, StepStatus>();
   /** Whether a step has changed anything so far. */
   changed = false;
 
@@ -117,6 +122,7 @@ export class Run {
   ) {
     const { workflowId, firstExecutionRunId } = workflowInfo();
     this.claimant = { fabric: request.fabric, id: claimIdOf(claimKind, workflowId), by: workflowId, run: firstExecutionRunId };
+    this.claims = new Set([this.claimant.id]);
     this.deadlines = { stepMs: durationMs(request.deadlines.step), undoMs: durationMs(request.deadlines.undo) };
     setHandler(statusQuery, () => this.status());
     upsertSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: request.fabric }]);
@@ -128,6 +134,16 @@ export class Run {
       { key: PEERS_ATTRIBUTE, value: [...new Set(peers)].sort() },
       ...(service === undefined ? [] : [{ key: SERVICE_ATTRIBUTE, value: `${service.namespace}/${service.name}` }]),
     ]);
+  }
+
+  /** The run takes these claims of others away, and answers for what becomes of them. */
+  takesAway(claims: readonly string[]): void {
+    for (const claim of claims) this.claims.add(claim);
+  }
+
+  /** Something stays that the run should have removed. */
+  leaves(residue: readonly Residue[]): void {
+    this.residue.push(...residue);
   }
 
   /** Begins a stage. Undoing goes back stage by stage; within one, peers are undone side by side. */
@@ -147,6 +163,7 @@ export class Run {
     } catch (error) {
       const attempts = attemptsOf(error);
       const problem = problemOf(error);
+      this.failedSteps.set(error, step);
       this.close(step, { state: 'failed', lastError: located(problem, options.peer), ...(attempts === undefined ? {} : { attempts }) });
       throw error;
     }
@@ -161,40 +178,40 @@ export class Run {
     this.inventories.set(peer.name, { peer, before: entries });
   }
 
-  /** Undoes what was done on one peer, while the others go on; what could not be undone is returned. */
+  /** Undoes what was done on one peer, while the others go on; what could not be undone is returned, and kept. */
   async rollBackPeer(name: string): Promise<readonly Residue[]> {
     const undos = this.undos.filter((entry) => entry.peer?.name === name);
-    return CancellationScope.nonCancellable(async () => [
-      ...(await this.undoChain(undos)),
-      ...(await this.compareInventory(name, undos.length > 0)),
-    ]);
+    return CancellationScope.nonCancellable(async () => {
+      const residue = [...(await this.undoChain(undos)), ...(await this.compareInventory(name, undos.length > 0))];
+      this.leaves(residue);
+      return residue;
+    });
   }
 
   /** Undoes the whole run, latest stage first. Never throws: what could not be undone is in the residue. */
-  async rollBack(problem: Problem): Promise<Rollback> {
-    const failed =
-      this.steps.find((step) => step.state === 'failed' && step.lastError?.code !== 'cancelled') ??
-      this.steps.find((step) => step.state === 'failed');
+  async rollBack(error: unknown): Promise<Rollback> {
+    const cause = error instanceof Error ? error.cause : undefined;
+    const failed = this.failedSteps.get(error) ?? this.failedSteps.get(cause);
     this.phase = 'undoing';
-    this.problem = located(problem, failed?.peer === undefined ? undefined : { name: failed.peer });
+    this.problem = located(problemOf(error), failed?.peer === undefined ? undefined : { name: failed.peer });
     this.publish();
-    const residue: Residue[] = [];
     const undos = [...this.undos];
     for (const stage of [...new Set(undos.map((entry) => entry.stage))].sort((a, b) => b - a)) {
       const ofStage = undos.filter((entry) => entry.stage === stage);
       const peers = [...new Set(ofStage.flatMap((entry) => entry.peer?.name ?? []))];
       const chains = peers.map((name) => this.undoChain(ofStage.filter((entry) => entry.peer?.name === name)));
-      residue.push(...(await Promise.all(chains)).flat());
-      residue.push(...(await this.undoChain(ofStage.filter((entry) => entry.peer === undefined))));
+      this.leaves((await Promise.all(chains)).flat());
+      this.leaves(await this.undoChain(ofStage.filter((entry) => entry.peer === undefined)));
     }
     const touched = new Set(undos.flatMap((entry) => entry.peer?.name ?? []));
     const compared = await Promise.all([...this.inventories.keys()].map((name) => this.compareInventory(name, touched.has(name))));
+    this.leaves(compared.flat());
     this.rollback = {
       ...(failed === undefined ? {} : { failedStep: failed.title }),
       ...(failed?.peer === undefined ? {} : { failedPeer: failed.peer }),
       undone: this.undone,
       inventories: Object.fromEntries(this.counts),
-      residue: [...residue, ...compared.flat()],
+      residue: this.residue,
     };
     return this.rollback;
   }
@@ -255,7 +272,7 @@ export class Run {
       const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, 'look');
       const { value } = await activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) });
       this.counts.set(name, { before: before.length, after: value.entries.length });
-      return differences(before, value.entries, this.claimant.id).map((difference) => ({ peer: name, ...difference }));
+      return differences(before, value.entries, this.claims).map((difference) => ({ peer: name, ...difference }));
     } catch (error) {
       return [{ peer: name, object: 'inventory', why: `could not be compared: ${problemOf(error).message}` }];
     }
@@ -301,9 +318,20 @@ export function addressOf(peer: Place): PeerAddress {
   return { name, context, namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
 }
 
-/** Looks at several peers at once and waits for all answers, so that every problem is told, not only the first. */
-export async function lookAtAll<P extends Place, T>(peers: readonly P[], look: (peer: P) => Promise<T>): Promise<T[]> {
-  const failures: { readonly peer: string; readonly error: unknown }[] = [];
+/** What was found on peers, and what failed; a peer is in one of them. */
+export interface Looks<T> {
+  readonly found: readonly T[];
+  readonly failures: readonly PeerFailure[];
+}
+
+interface PeerFailure {
+  readonly peer: string;
+  readonly error: unknown;
+}
+
+/** Looks at several peers at once and waits for all answers. */
+export async function lookAtEach<P extends Place, T>(peers: readonly P[], look: (peer: P) => Promise<T>): Promise<Looks<T>> {
+  const failures: PeerFailure[] = [];
   const found = await together(
     peers.map((peer) => async () => {
       try {
@@ -315,15 +343,23 @@ export async function lookAtAll<P extends Place, T>(peers: readonly P[], look: (
       }
     }),
   );
+  return { found: found.flat(), failures };
+}
+
+/** Looks at several peers at once. @throws every problem at once, not only the first */
+export async function lookAtAll<P extends Place, T>(peers: readonly P[], look: (peer: P) => Promise<T>): Promise<readonly T[]> {
+  const { found, failures } = await lookAtEach(peers, look);
+  if (failures.length > 0) throw allOf(failures);
+  return found;
+}
+
+/** One failure that tells all of them; the first is its cause. */
+export function allOf(failures: readonly PeerFailure[]): unknown {
   const [first, ...rest] = failures.map(({ peer, error }) => located(problemOf(error), { name: peer }));
-  if (first === undefined) return found.flat();
-  if (rest.length === 0) throw failures[0]?.error;
+  const cause = failures[0]?.error;
+  if (first === undefined || rest.length === 0) return cause;
   const lines = [first, ...rest].map((problem) => `${problem.peer ?? ''}: ${problem.message}`);
-  throw failureOf(
-    { ...first, message: `${lines.length} peers cannot be used:\n  ${lines.join('\n  ')}` },
-    { hint: first.hint },
-    failures[0]?.error,
-  );
+  return failureOf({ ...first, message: `${lines.length} peers cannot be used:\n  ${lines.join('\n  ')}` }, { hint: first.hint }, cause);
 }
 
 function idOf(title: string, peer: { readonly name: string } | undefined): string {

@@ -22,21 +22,25 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     const staying = [...members.values()].filter((peer) => !leaving.includes(peer));
     run.touches(leaving.map(({ name }) => name));
     if (!request.force) refuseWhileShared(register, leaving, staying);
-    const residue = await takeAway(run, leaving, staying);
-    const gone = leaving.map(({ name }) => name).filter((name) => !residue.some((left) => left.peer === name));
+    const { residue, gone } = await takeAway(run, leaving, staying);
     const ended = gone.length === members.size;
-    if (ended)
-      residue.push(
-        ...(await attempt(run, undefined, 'remove fabric authority', (activities) =>
-          activities.releaseAuthority({ claimant: run.claimant, scope: 'all' }),
-        )),
-      );
-    await recordForGood(run, {
-      removePeers: gone,
-      removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
-      ...narrowedBy(register, takenWith(gone)),
-      run: runOf('TeardownFabric', request.reason),
-    });
+    if (ended) {
+      const release = (activities: Activities): Promise<Attempted<Change>> =>
+        activities.releaseAuthority({ claimant: run.claimant, scope: 'all' });
+      residue.push(...(await attempt(run, undefined, 'remove fabric authority', release)));
+    }
+    const { changed } = run;
+    run.leaves(residue);
+    // As long as anything is left of a peer, or of the authority, the register knows it: so the same request finds it again.
+    const authorityStays = residue.some(({ peer }) => peer === '');
+    if (gone.length > 0 && !authorityStays) {
+      await recordForGood(run, {
+        removePeers: gone,
+        removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
+        ...narrowedBy(register, takenWith(gone)),
+        run: runOf('TeardownFabric', request.reason),
+      });
+    }
     if (residue.length > 0) {
       const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
       throw new FabricError({
@@ -45,7 +49,7 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
         hint: 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
       });
     }
-    return { fabric, peers: gone, ended, changed: run.changed };
+    return { fabric, peers: gone, ended, changed };
   });
 }
 
@@ -64,18 +68,27 @@ function refuseWhileShared(register: Register, leaving: readonly RegisteredPeer[
   });
 }
 
-/** Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. */
-async function takeAway(run: Run, leaving: readonly RegisteredPeer[], staying: readonly RegisteredPeer[]): Promise<Residue[]> {
+/**
+ * Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. A peer that
+ * stays and still has a source or link left keeps every leaving gateway, because the same request must find them again.
+ */
+async function takeAway(
+  run: Run,
+  leaving: readonly RegisteredPeer[],
+  staying: readonly RegisteredPeer[],
+): Promise<{ residue: Residue[]; gone: string[] }> {
   const { claimant } = run;
   const names = leaving.map(({ name }) => name);
   const residue: Residue[] = [];
+  const gone: string[] = [];
+  const isAble = ({ name }: RegisteredPeer): boolean => !residue.some((left) => left.peer === name);
   /** Peers that stay lose what concerns the leaving ones; the leaving ones lose everything. A peer that failed is left alone. */
   const everywhere = async (
     title: string,
     peers: readonly RegisteredPeer[],
     act: (activities: Activities, peer: RegisteredPeer, selection: Selection) => Promise<Attempted<Change>>,
   ): Promise<void> => {
-    const able = peers.filter(({ name }) => !residue.some((left) => left.peer === name));
+    const able = peers.filter(isAble);
     const found = await together(
       able.map(
         (peer) => () =>
@@ -85,19 +98,29 @@ async function takeAway(run: Run, leaving: readonly RegisteredPeer[], staying: r
     residue.push(...found.flat());
   };
   const all = [...leaving, ...staying];
-  await everywhere('withdraw imports', all, (activities, peer, selection) =>
-    activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
-  );
-  await everywhere('withdraw exports', all, (activities, peer, selection) =>
-    activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
-  );
-  await everywhere('remove links', all, (activities, peer, selection) =>
-    activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }),
-  );
-  await everywhere('remove gateway', leaving, (activities, peer) =>
-    activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }),
-  );
-  return residue;
+  try {
+    await everywhere('withdraw imports', all, (activities, peer, selection) =>
+      activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+    );
+    await everywhere('withdraw exports', all, (activities, peer, selection) =>
+      activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+    );
+    await everywhere('remove links', all, (activities, peer, selection) =>
+      activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }),
+    );
+    if (!staying.every(isAble)) return { residue, gone };
+    await everywhere('remove gateway', leaving, (activities, peer) =>
+      activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }),
+    );
+    gone.push(...leaving.filter(isAble).map(({ name }) => name));
+    return { residue, gone };
+  } catch (error) {
+    // Cancelled: nothing is put back, so what may still stand is told.
+    run.leaves(
+      leaving.map(({ name }) => ({ peer: name, object: 'gateway', why: 'the teardown was cancelled; the same request again goes on' })),
+    );
+    throw error;
+  }
 }
 
 /** A step whose failure is residue and stops nobody else. */

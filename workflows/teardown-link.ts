@@ -3,7 +3,7 @@ import type { LinkResult } from '../src/contract/results';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import { unlinkRequest } from '../src/model/requests';
-import { linkOf } from '../src/model/topology';
+import { linkName, linkOf } from '../src/model/topology';
 import { takenBetween } from '../src/model/withdrawal';
 import { membersOf, narrowedBy, record, runOf } from './recording';
 import { addressOf, asRun, type Run } from './run';
@@ -36,8 +36,9 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     run.beginStage();
     await removePeers(run, holdings);
     const { changed } = run;
+    const isBehind = register.links.some((known) => linkName(known) === linkName(link));
     run.beginStage();
-    if (changed)
+    if (changed || isBehind)
       await record(run, register, { ...narrowedBy(register, taken), removeLinks: [link], run: runOf('TeardownLink', request.reason) });
     return { fabric, link, changed };
   });
@@ -50,17 +51,29 @@ function usersOf(holdings: readonly Holding[]): string[] {
   ].sort();
 }
 
-/** Removes both `Peer` resources, whoever claimed them. */
+/**
+ * Takes the claims that were observed off both `Peer` resources, so that they go.
+ * @throws in_use when a request has claimed one of them since
+ */
 async function removePeers(run: Run, holdings: readonly Holding[]): Promise<void> {
   const { claimant } = run;
   const names = holdings.map(({ place }) => place.name);
-  await together(
-    holdings.map((holding) => () => {
+  const left = await together(
+    holdings.map((holding) => async () => {
       const remotes = names.filter((name) => name !== holding.place.name);
+      const claims = holding.claims.flatMap(({ kind, claim }) => (kind === 'Peer' ? [claim] : []));
+      run.takesAway(claims);
       const options = { title: 'remove link', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
-      return run.step(options, (activities) =>
-        activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes } }),
+      const { gone } = await run.step(options, (activities) =>
+        activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes, claims } }),
       );
+      return gone.length < remotes.length ? [holding.place.name] : [];
     }),
   );
+  if (left.flat().length === 0) return;
+  throw new FabricError({
+    code: 'in_use',
+    message: `the link between ${names.join(' and ')} was claimed by another request meanwhile, on ${left.flat().join(' and ')}`,
+    hint: 'See what goes on with `skyfabric status`, then try again.',
+  });
 }

@@ -23,7 +23,7 @@ export interface ObservedConnection {
 }
 
 /** Looks at what the peers hold, and records it. */
-export async function observe(run: Run, places: readonly Place[], selection: Selection): Promise<Holding[]> {
+export async function observe(run: Run, places: readonly Place[], selection: Selection): Promise<readonly Holding[]> {
   const { fabric } = run.claimant;
   return lookAtAll(places, async (place) => {
     const [seen] = await together([
@@ -67,6 +67,7 @@ export async function withdraw(
   taken: Taken,
 ): Promise<Link[]> {
   const { claimant } = run;
+  run.takesAway(connections.map(({ id }) => id));
   run.beginStage();
   await together(
     losses(holdings, 'Import', connections, taken).map(({ holding, selection }) => () => {

@@ -84,7 +84,7 @@ function interruptor(handle: WorkflowHandle, { view, interrupt }: FollowOptions,
       leave.now('detached');
       return;
     }
-    view.note('Cancelling: what was done is being undone. Ctrl-C again leaves it to itself.');
+    view.note('Cancelling: what can be undone is being undone. Ctrl-C again leaves it to itself.');
     handle
       .cancel()
       .catch((error: unknown) => view.note(`The run could not be cancelled: ${error instanceof Error ? error.message : String(error)}`));

@@ -21,7 +21,7 @@ export function rollbackLines(rollback: Rollback, paint: Paint): string[] {
   const { undone, inventories, residue } = rollback;
   const counts = Object.entries(inventories).map(([peer, { before, after }]) => `${oneLine(peer)} ${before} before, ${after} after`);
   return [
-    `  Undone: ${undone.length === 0 ? 'nothing had to be' : undone.map(oneLine).join(', ')}`,
+    `  Undone: ${undone.length === 0 ? (residue.length === 0 ? 'nothing had to be' : 'nothing') : undone.map(oneLine).join(', ')}`,
     ...(counts.length === 0 ? [] : [`  Objects of the fabric: ${counts.join('; ')}`]),
     residue.length === 0 ? `  ${paint('green', 'Residue: none')}` : `  ${paint('red', 'Residue:')}`,
     ...residue.map(({ peer, object, why }) => `    ${peer === '' ? 'fabric' : oneLine(peer)}: ${oneLine(object)}: ${oneLine(why)}`),

@@ -51,6 +51,8 @@ export interface RegisterChange {
   readonly removePeers?: readonly string[];
   readonly removeLinks?: readonly Link[];
   readonly removeConnections?: readonly string[];
+  /** By run id. */
+  readonly removeRuns?: readonly string[];
   /** Replace those of the same name, link or id. */
   readonly putPeers?: readonly RegisteredPeer[];
   readonly putLinks?: readonly Link[];
@@ -76,7 +78,7 @@ export function applyChange(register: Register, change: RegisterChange): Registe
     ),
     links: merge(leaveOut(register.links, change.removeLinks?.map(linkName), linkName), change.putLinks, linkName),
     connections: merge(leaveOut(register.connections, change.removeConnections, idOf), change.putConnections, idOf),
-    runs: [...register.runs, ...(change.run === undefined ? [] : [change.run])].slice(-KEPT_RUNS),
+    runs: runsAfter(register, change),
   };
 }
 
@@ -89,10 +91,17 @@ export function inverseOf(register: Register, change: RegisterChange): RegisterC
     removePeers: [...names],
     removeLinks: [...(change.removeLinks ?? []), ...(change.putLinks ?? [])],
     removeConnections: [...ids],
+    ...(change.run === undefined ? {} : { removeRuns: [change.run.runId] }),
     putPeers: register.peers.filter((peer) => names.has(peer.name)),
     putLinks: register.links.filter((link) => links.has(linkName(link))),
     putConnections: register.connections.filter((connection) => ids.has(connection.id)),
   };
+}
+
+/** A run that is told of twice stands there once. */
+function runsAfter({ runs }: Register, { removeRuns = [], run }: RegisterChange): readonly RegisteredRun[] {
+  const without = new Set([...removeRuns, ...(run === undefined ? [] : [run.runId])]);
+  return [...runs.filter(({ runId }) => !without.has(runId)), ...(run === undefined ? [] : [run])].slice(-KEPT_RUNS);
 }
 
 const idOf = (connection: RegisteredConnection): string => connection.id;

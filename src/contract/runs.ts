@@ -16,6 +16,7 @@ import {
   type UnlinkRequestInput,
 } from '../model/requests';
 import { parseAll } from '../model/problems';
+import { sha256 } from '../model/sha256';
 import type { BootstrapResult, CheckResult, ConnectResult, DisconnectResult, LinkResult, TeardownResult } from './results';
 import {
   bootstrapWorkflowId,
@@ -45,6 +46,18 @@ export interface PreparedRun {
   readonly request: { readonly fabric: string; readonly reason?: string | undefined };
   /** One line for Temporal's UI. */
   readonly summary: string;
+}
+
+/** What tells two requests of one id apart: all that changes what is done, and not the reason or the order of peers. */
+export function requestDigest({ request }: PreparedRun): string {
+  const { reason: _reason, ...rest } = request as Record<string, unknown>;
+  const keepsOrder = rest['loadBalancing'] === 'static';
+  return sha256(
+    JSON.stringify(rest, (key, value: unknown) => {
+      if (!Array.isArray(value) || (keepsOrder && key === 'from')) return value;
+      return ['from', 'to', 'peers', 'pairs'].includes(key) ? value.map((item) => JSON.stringify(item)).sort() : value;
+    }),
+  );
 }
 
 /** Reads the input of a run. @throws invalid, with every problem at once */

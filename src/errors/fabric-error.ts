@@ -1,7 +1,7 @@
 // The one error class. Every layer below the CLI throws it, and activities/failures.ts turns it into a
 // Temporal ApplicationFailure in one place, so that a code means the same everywhere.
 
-/** What went wrong, by class. The first four are facts that a retry cannot change. */
+/** What went wrong, by class. NON_RETRYABLE_CODES are facts that no retry can change. */
 export const ERROR_CODES = [
   'invalid',
   'conflict',
@@ -57,20 +57,6 @@ export class FabricError extends Error {
   /** Whether trying the same thing again may succeed. */
   get retryable(): boolean {
     return !NON_RETRYABLE_CODES.includes(this.code);
-  }
-
-  /** The same failure, told of the peer it happened on. */
-  at(peer: string): FabricError {
-    if (this.peer !== undefined) return this;
-    return new FabricError({
-      code: this.code,
-      message: this.message,
-      hint: this.hint,
-      peer,
-      object: this.object,
-      retryAfterMs: this.retryAfterMs,
-      cause: this.cause,
-    });
   }
 }
 

@@ -47,7 +47,12 @@ export type GatewayOptions = z.output<typeof gatewayOptions>;
 export const binaryOptions = z.strictObject({
   tag: releaseTag.default('v0.4.1'),
   /** A mirror: an `https:` URL prefix, or a local path. Upstream's releases by default. */
-  source: z.string().min(1, 'must not be empty').max(2048).optional(),
+  source: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(2048)
+    .refine(hasNoCredentials, 'must hold no user, password or query: it stays in the history of the run')
+    .optional(),
   /** SHA-256 of the archive, 64 hex digits; what was seen first is kept to otherwise. */
   sha256: z
     .string()
@@ -69,3 +74,7 @@ export const certificateOptions = z.strictObject({
   renewBeforeDays: days.default(30),
 });
 export type CertificateOptions = z.output<typeof certificateOptions>;
+
+function hasNoCredentials(source: string): boolean {
+  return !/^[a-z]+:\/\/([^/]*@|[^?]*\?)/i.test(source);
+}

@@ -1,38 +1,49 @@
 // The proof of a rollback: what stood on a cluster before a run, what stands after it, and the difference.
 import type { InventoryEntry } from './claimant';
 
-/** Why an object counts as residue, in words. */
+/** An object that is not as it was, and why it counts as residue, in words. */
 export interface Difference {
   readonly object: string;
   readonly why: string;
 }
 
+/** Kinds whose objects always carry a claim of their own, or belong to one run. */
+const CLAIMED_KINDS = ['Import', 'Export', 'Peer', 'AccessPolicy', 'PrivilegedAccessPolicy', 'Job', 'Pod'];
+
 /**
- * What differs between two inventories of a peer, apart from what others did meanwhile: an object that is new or
- * changed and claimed only by others is theirs.
- * @param claim the id of the run's own claim
+ * What differs between two inventories of a peer, apart from what others did meanwhile: an object that only they claim is theirs.
+ * @param claims ids of the claims that the run made or took away
  */
-export function differences(before: readonly InventoryEntry[], after: readonly InventoryEntry[], claim: string): Difference[] {
+export function differences(
+  before: readonly InventoryEntry[],
+  after: readonly InventoryEntry[],
+  claims: ReadonlySet<string>,
+): Difference[] {
   const earlier = new Map(before.map((entry) => [entry.object, entry]));
   const later = new Map(after.map((entry) => [entry.object, entry]));
+  const ours = (entry: InventoryEntry): string => entry.claims.filter((claim) => claims.has(claim)).join();
+  // A shared object that others have claimed or left meanwhile changes by that.
+  const others = (entry: InventoryEntry): string => entry.claims.filter((claim) => !claims.has(claim)).join();
+  const isOurs = (entry: InventoryEntry): boolean => entry.claims.some((claim) => claims.has(claim));
   // The objects of a gateway carry no claim of their own: they belong to whoever claims the gateway.
-  const gatewayOfOthers = after.some((entry) => entry.claims.length > 0 && isGatewayClaim(entry) && !entry.claims.includes(claim));
-  const isTheirs = (entry: InventoryEntry): boolean => (entry.claims.length === 0 ? gatewayOfOthers : !entry.claims.includes(claim));
+  const anchor = after.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));
+  const gatewayIsTheirs = anchor !== undefined && anchor.claims.length > 0 && !isOurs(anchor);
+  const isTheirs = (entry: InventoryEntry): boolean => {
+    if (entry.claims.length > 0) return !isOurs(entry);
+    return gatewayIsTheirs && !CLAIMED_KINDS.includes(entry.object.split(' ')[0] ?? '');
+  };
   const found: Difference[] = [];
   for (const entry of after) {
     const known = earlier.get(entry.object);
     if (known?.digest === entry.digest || isTheirs(entry)) continue;
+    if (known !== undefined && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
     found.push({
       object: entry.object,
       why: known === undefined ? 'created by this run and still there' : 'not as it was before this run',
     });
   }
   for (const entry of before) {
-    if (!later.has(entry.object)) found.push({ object: entry.object, why: 'was there before this run and is gone' });
+    if (!later.has(entry.object) && !isTheirs(entry)) found.push({ object: entry.object, why: 'was there before this run and is gone' });
   }
   return found;
-}
-
-function isGatewayClaim(entry: InventoryEntry): boolean {
-  return /^ConfigMap [^/]+\/skyfabric-gateway$/.test(entry.object);
 }

@@ -1,5 +1,5 @@
 // The validating functions through which every name from a user passes before it reaches a file path, a Kubernetes
-// object or a certificate. The schemas of spec.ts are built from the same rules, so a name is judged in one way only.
+// object or a certificate. The schemas of requests.ts are built from the same rules, so a name is judged in one way only.
 import { z } from 'zod';
 import { FabricError } from '../errors/fabric-error';
 

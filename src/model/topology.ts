@@ -18,7 +18,7 @@ export function linkOf(one: string, other: string): Link {
   return one < other ? { a: one, b: other } : { a: other, b: one };
 }
 
-/** `west-east`, for people and for ids; peer names may hold dashes, so it is never parsed. */
+/** `east~west`, for people and as a key; it is never parsed. */
 export function linkName(link: Link): string {
   return `${link.a}~${link.b}`;
 }

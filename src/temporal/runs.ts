@@ -3,11 +3,10 @@ import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { statusQuery } from '../contract/messages';
-import { prepareRun, type RunKind, type Runs } from '../contract/runs';
+import { prepareRun, requestDigest, type RunKind, type Runs } from '../contract/runs';
 import type { RunStatus, StepStatus } from '../contract/status';
 import { TASK_QUEUE } from '../contract/task-queue';
 import { FabricError } from '../errors/fabric-error';
-import { sha256 } from '../model/sha256';
 
 /** A run that goes on in Temporal. */
 export interface StartedRun<R> {
@@ -29,8 +28,9 @@ export async function startRun<K extends RunKind>(
   input: Runs[K]['input'],
   taskQueue: string = TASK_QUEUE,
 ): Promise<StartedRun<Runs[K]['result']>> {
-  const { workflowId, request, summary } = prepareRun(kind, input);
-  const memo = { start: randomUUID(), request: sha256(JSON.stringify(request)) };
+  const prepared = prepareRun(kind, input);
+  const { workflowId, request, summary } = prepared;
+  const memo = { start: randomUUID(), request: requestDigest(prepared) };
   const started = await client.workflow.start(kind, {
     taskQueue,
     workflowId,
@@ -43,19 +43,20 @@ export async function startRun<K extends RunKind>(
   // From here on the handle speaks of this very run, also after a later one of the same id.
   const handle = client.workflow.getHandle(workflowId, started.firstExecutionRunId);
   const { memo: found } = await handle.describe();
-  if (found?.['request'] !== memo.request) {
+  // One without a memo was started by another client; its id says that it is the same request.
+  if (found?.['request'] !== undefined && found['request'] !== memo.request) {
     throw new FabricError({
       code: 'conflict',
       message: `${workflowId} is running already, with other options`,
       hint: `Wait for it (\`temporal workflow result -w ${workflowId}\`) or cancel it, then try again.`,
     });
   }
-  return { workflowId, runId: started.firstExecutionRunId, attached: found['start'] !== memo.start, handle };
+  return { workflowId, runId: started.firstExecutionRunId, attached: found?.['start'] !== memo.start, handle };
 }
 
 /**
  * How a run stands: its own answer, and for steps that still run what Temporal knows of their attempts.
- * @throws not_found when there is no such run
+ * @throws WorkflowNotFoundError when there is no such run
  */
 export async function readRunStatus(handle: WorkflowHandle): Promise<RunStatus> {
   const [status, description] = await Promise.all([handle.query(statusQuery), handle.describe()]);

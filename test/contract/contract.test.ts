@@ -1,5 +1,5 @@
 import { applyChange, emptyRegister, inverseOf, type RegisteredPeer } from '../../src/contract/register';
-import { prepareRun } from '../../src/contract/runs';
+import { prepareRun, requestDigest } from '../../src/contract/runs';
 import { claimIdOf, guardWorkflowId, linkWorkflowId, unlinkWorkflowId } from '../../src/contract/workflow-ids';
 
 const peers = (...names: string[]) => names.map((name) => ({ name, context: `kind-${name}` }));
@@ -51,4 +51,24 @@ test('a change to the register can be taken back exactly', () => {
   expect(after.peers.map(({ name }) => name)).toEqual(['north', 'west']);
   expect(after.links).toEqual([{ a: 'north', b: 'west' }]);
   expect(applyChange(after, inverseOf(before, change))).toEqual(before);
+});
+
+test('the reason and the order of peers do not make another request; what is done does', () => {
+  const digest = (input: Parameters<typeof prepareRun<'BootstrapFabric'>>[1]) => requestDigest(prepareRun('BootstrapFabric', input));
+  const one = digest({ peers: peers('west', 'east'), reason: 'first' });
+  expect(digest({ peers: peers('east', 'west') })).toBe(one);
+  expect(digest({ peers: peers('east', 'west'), clusterlink: { tag: 'v0.4.2' } })).not.toBe(one);
+  const connect = (from: string[], loadBalancing?: 'static') =>
+    requestDigest(
+      prepareRun('ConnectServiceAcrossClusters', { service: echo, from, to: ['east'], ...(loadBalancing && { loadBalancing }) }),
+    );
+  expect(connect(['a', 'b'])).toBe(connect(['b', 'a']));
+  expect(connect(['a', 'b'], 'static')).not.toBe(connect(['b', 'a'], 'static'));
+});
+
+test('a run that is told of twice stands in the register once', () => {
+  const run = { workflowId: 'w', runId: 'r', kind: 'BootstrapFabric', endedAt: 1 };
+  const once = applyChange(emptyRegister('f'), { run });
+  expect(applyChange(once, { run }).runs).toEqual([run]);
+  expect(applyChange(once, inverseOf(emptyRegister('f'), { run })).runs).toEqual([]);
 });

@@ -80,18 +80,29 @@ test('only what the run itself left, changed or lost is a difference', () => {
     entry('Import ns/d', '1', 'other'),
     entry('Import ns/e', '1', 'mine'),
   ];
-  expect(differences(before, after, 'mine')).toEqual([
+  expect(differences(before, after, new Set(['mine']))).toEqual([
     { object: 'Peer ns/a', why: 'not as it was before this run' },
     { object: 'Import ns/e', why: 'created by this run and still there' },
     { object: 'Peer ns/b', why: 'was there before this run and is gone' },
   ]);
 });
 
+test('a shared object that others claimed or left meanwhile is no difference, as long as our claim stands as before', () => {
+  const peer = (digest: string, ...claims: string[]) => ({ object: 'Peer ns/east', digest, claims });
+  expect(differences([peer('1', 'mine')], [peer('2', 'mine', 'other')], new Set(['mine']))).toEqual([]);
+  expect(differences([peer('1', 'other')], [peer('2', 'mine', 'other')], new Set(['mine']))).toHaveLength(1);
+});
+
 test("a gateway's objects belong to whoever claims the gateway", () => {
   const secret = { object: 'Secret ns/cl-peer', digest: '1', claims: [] };
   const anchor = (claim: string) => ({ object: 'ConfigMap ns/skyfabric-gateway', digest: '1', claims: [claim] });
-  expect(differences([], [anchor('other'), secret], 'mine')).toEqual([]);
-  expect(differences([], [secret], 'mine')).toHaveLength(1);
+  expect(differences([], [anchor('other'), secret], new Set(['mine']))).toEqual([]);
+  // But what a connection makes carries its own claim, or is a probe's: it is never the gateway's.
+  const probe = { object: 'Job demo/probe-connection-1', digest: '1', claims: [] };
+  expect(differences([], [anchor('other'), probe], new Set(['mine']))).toHaveLength(1);
+  const others = { object: 'Import demo/echo', digest: '1', claims: ['other'] };
+  expect(differences([others], [], new Set(['mine']))).toEqual([]);
+  expect(differences([], [secret], new Set(['mine']))).toHaveLength(1);
 });
 
 test.each([
@@ -105,7 +116,7 @@ test.each([
   expect(durationMs(text)).toBe(ms);
 });
 
-test.each(['', '5', 'm', '0s', '-1s', '1.5h', '5 m', '99999999999s'])('%p is not a duration', (text) => {
+test.each(['', '5', 'm', '0s', '-1s', '1.5h', '5 m', '99999999999s', '25d'])('%p is not a duration', (text) => {
   expect(duration.safeParse(text).success).toBe(false);
 });
 

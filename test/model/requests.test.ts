@@ -128,3 +128,15 @@ test('whatever comes in, the answer is a request or a list of problems', () => {
     }),
   );
 });
+
+test('a mirror that would put its password into the history is refused', () => {
+  const binary = (source: string) => ({ peers: [west], binary: { source } });
+  for (const source of ['https://me:secret@mirror.example/x', 'https://mirror.example/x?token=1']) {
+    expect(problemsOf(() => parseAll(bootstrapRequest, binary(source), 'bootstrap'))).toEqual([
+      expect.stringMatching(/^binary\.source: .*history/),
+    ]);
+  }
+  for (const source of ['https://mirror.example/x', '/srv/releases', './a@b.tar.gz']) {
+    expect(() => parseAll(bootstrapRequest, binary(source), 'bootstrap')).not.toThrow();
+  }
+});

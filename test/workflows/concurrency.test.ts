@@ -112,3 +112,27 @@ test('connections made and ended side by side leave what their claims say', asyn
   expect((await harness.inventory(fabric)).filter((entry) => /Import|Export|AccessPolicy/.test(entry))).toEqual([]);
   await harness.succeed('TeardownFabric', { fabric, deadlines });
 }, 90_000);
+
+test('a link that is claimed while it is being torn down stays, and so does the connection', async () => {
+  const fabric = uniqueFabric();
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  let observed: () => void = () => undefined;
+  const hasObserved = new Promise<void>((resolve) => (observed = resolve));
+  let goOn: () => void = () => undefined;
+  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+  harness.traps.set({ activity: 'observeClaims', peer: 'west' }, async (proceed) => {
+    const seen = await proceed();
+    observed();
+    await mayGoOn;
+    return seen;
+  });
+  const unlinking = await harness.begin('TeardownLink', { fabric, peers: ['east', 'west'], deadlines });
+  await hasObserved;
+  await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
+  goOn();
+  const outcome = await outcomeOf(unlinking);
+  expect(outcome.failure).toMatchObject({ code: 'in_use', details: { rollback: { residue: [] } } });
+  expect(new Set(await answers(4))).toEqual(new Set(['west']));
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+  expect(await harness.inventory(fabric)).toEqual([]);
+}, 90_000);

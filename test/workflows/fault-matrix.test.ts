@@ -82,6 +82,14 @@ const SCENARIOS: { readonly [title: string]: Scenario<RunKind> } = {
     input: connection,
     revert: () => harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines }),
   },
+  'a link': {
+    kind: 'EstablishLink',
+    prepare: async () => {
+      await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+    },
+    input: () => ({ fabric, peers: ['east', 'west'], deadlines }),
+    revert: () => harness.succeed('TeardownLink', { fabric, peers: ['east', 'west'], deadlines }),
+  },
   'a disconnection': {
     kind: 'DisconnectService',
     prepare: connected,
@@ -214,4 +222,30 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
     }
     process.stderr.write(`${scenario.kind}: ${steps.length} cancelled runs ended where they began\n`);
   }, 900_000);
+});
+
+describe('the teardown of a fabric', () => {
+  test('goes on where it stopped, whatever step fails', async () => {
+    const bare = await harness.everything();
+    await connected();
+    harness.traps.clear();
+    await harness.succeed('TeardownFabric', { fabric, deadlines });
+    const steps = harness.traps.seen.filter(({ activity }) => !['readRegister', 'recordChange'].includes(activity));
+    const seen = steps.filter((step, index) => steps.findIndex(({ activity }) => activity === step.activity) === index);
+    for (const [index, step] of seen.entries()) {
+      await connected();
+      arm(step, KINDS[(index * 2 + 1) % KINDS.length] ?? 'lost-after');
+      const failed = await harness.run('TeardownFabric', { fabric, deadlines });
+      harness.traps.clear();
+      const told = describeStep(step);
+      expect({ told, code: failed.failure?.code, left: failed.failure?.details.rollback.residue.length }).toEqual({
+        told,
+        code: 'residue',
+        left: 1,
+      });
+      await harness.succeed('TeardownFabric', { fabric, deadlines });
+      expect({ told, objects: await harness.everything() }).toEqual({ told, objects: bare });
+    }
+    process.stderr.write(`TeardownFabric: ${seen.length} failed runs were finished by the next\n`);
+  }, 300_000);
 });

@@ -143,6 +143,38 @@ test('with keep-healthy only the failed peer is undone, and the links leave it o
   expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east', 'west']);
 });
 
+test('with keep-healthy a cluster that cannot be used is left out, and told with the others', async () => {
+  const fake = fakeActivities();
+  fake.fail('preflight', { peer: 'west', code: 'forbidden' });
+  fake.fail('awaitGateway', { peer: 'south', code: 'conflict' });
+  fake.fail('releaseGateway', { peer: 'south', code: 'forbidden' });
+  const { result } = await bootstrap(fake, request({ onFailure: 'keep-healthy' }));
+  expect(result?.failed.map(({ peer, problem }) => [peer, problem.code])).toEqual([
+    ['west', 'forbidden'],
+    ['south', 'conflict'],
+  ]);
+  expect(result?.residue).toEqual([{ peer: 'south', object: 'remove gateway', why: 'releaseGateway failed' }]);
+  expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east']);
+
+  const late = fakeActivities();
+  late.fail('awaitGateway', { peer: 'south', code: 'conflict' });
+  late.fail('releaseGateway', { peer: 'south', code: 'forbidden' });
+  late.fail('awaitPeerings', { peer: 'west', code: 'conflict' });
+  const { error } = await bootstrap(late, request({ onFailure: 'keep-healthy' }));
+  const [details] = failureOf(error).details as [RunFailure];
+  // What an earlier undo left is part of the proof, and the step that ended the run is blamed, not an earlier one.
+  expect(details.rollback).toMatchObject({ failedStep: 'await links', failedPeer: 'west', residue: [{ peer: 'south' }] });
+});
+
+test('a worker whose key store does not know the authority of a fabric with peers is refused', async () => {
+  const fake = fakeActivities();
+  const input = request();
+  await bootstrap(fake, input);
+  const { error } = await bootstrap(fake, { ...input, peers: [{ name: 'north', context: 'kind-north' }], links: { kind: 'none' } });
+  expect(failureOf(error)).toMatchObject({ type: 'conflict', message: expect.stringContaining('key store') as string });
+  expect(fake.log().at(-1)).toBe('releaseAuthority');
+});
+
 test('a cancelled run waits for its running steps, rolls back, and ends as cancelled', async () => {
   const fake = fakeActivities();
   const hanging = fake.hang('deployGateway', 'south');
