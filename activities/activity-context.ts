@@ -1,11 +1,57 @@
-// What an activity knows of the attempt it runs in: the signal that stops its I/O, and a way to say what it is waiting for.
+// What an activity knows of the attempt it runs in: the signal that stops its I/O, the time it has left, and a way to say what it is
+// waiting for.
 import { Context } from '@temporalio/activity';
+import { FabricError } from '../src/errors/fabric-error';
 
+/** What an attempt needs to tell what it waited for in vain, before the server takes it for lost. */
+const MARGIN_MS = 5_000;
+/** Enough to look once, so that even a short attempt can tell what is missing. */
+const LEAST_WAIT_MS = 1_000;
+
+interface Attempt {
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch, by this machine's clock. */
+  readonly endsAt: number;
+}
+
+const attempts = new WeakMap<Context, Attempt>();
 const progress = new WeakMap<Context, string>();
 
-/** Aborted when the activity is cancelled or its worker stops; every request, watch and dial of an activity takes it. */
+/**
+ * Starts the clock of an attempt. When its time is up, `signal` is aborted even if nobody can tell the worker so: a worker that is cut
+ * off from the server must not go on writing while the step is undone elsewhere. `end` stops the clock.
+ */
+export function beginAttempt(context: Context): { readonly signal: AbortSignal; readonly end: () => void } {
+  const { cancellationSignal, info } = context;
+  const earlierMs = info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs;
+  const leftMs = Math.max(0, Math.min(info.startToCloseTimeoutMs, info.scheduleToCloseTimeoutMs - earlierMs));
+  const stop = new AbortController();
+  const onCancel = (): void => stop.abort(cancellationSignal.reason);
+  const onTimeout = (): void =>
+    stop.abort(
+      new FabricError({
+        code: 'unavailable',
+        message: `The attempt did not end within ${leftMs / 1_000} s.`,
+        hint: 'See in its heartbeat what it waited for.',
+      }),
+    );
+  const timer = setTimeout(onTimeout, leftMs);
+  if (cancellationSignal.aborted) onCancel();
+  cancellationSignal.addEventListener('abort', onCancel, { once: true });
+  attempts.set(context, { signal: stop.signal, endsAt: Date.now() + leftMs });
+  return { signal: stop.signal, end: () => clearTimeout(timer) };
+}
+
+/** Aborted when the activity is cancelled, its worker stops or its time is up; every request, watch and dial of an activity takes it. */
 export function signal(): AbortSignal {
-  return Context.current().cancellationSignal;
+  const context = Context.current();
+  return attempts.get(context)?.signal ?? context.cancellationSignal;
+}
+
+/** How long a wait of an activity may last, in milliseconds: as wanted, but so that its attempt can still tell what it waited for. */
+export function withinAttempt(wantedMs: number): number {
+  const endsAt = attempts.get(Context.current())?.endsAt ?? Infinity;
+  return Math.min(wantedMs, Math.max(LEAST_WAIT_MS, endsAt - Date.now() - MARGIN_MS));
 }
 
 /** Says what the activity is doing, in its heartbeat: an operator reads it in the Temporal UI while the attempt runs. */

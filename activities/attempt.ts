@@ -1,7 +1,8 @@
 // What every activity has in common, put around each once: heartbeats, failures in Temporal's terms, the number of attempts.
 import { Context } from '@temporalio/activity';
 import type { Attempted } from '../src/contract/activities';
-import { heartbeatAgain } from './activity-context';
+import { isFabricError } from '../src/errors/fabric-error';
+import { beginAttempt, heartbeatAgain } from './activity-context';
 import { toActivityFailure } from './failures';
 
 /** Well under any heartbeat timeout; the SDK thins out what it sends. */
@@ -10,20 +11,25 @@ const HEARTBEAT_EVERY_MS = 1_000;
 /**
  * Makes an activity of a step.
  * @throws ApplicationFailure whose type is an error code, retried unless the code says that no retry can mend it;
- * CancelledFailure when the activity was cancelled
+ * CancelledFailure when the activity was cancelled; `unavailable` when its time was up
  */
 export function attempt<Input, Value>(step: (input: Input) => Promise<Value>): (input: Input) => Promise<Attempted<Value>> {
   return async (input) => {
     const context = Context.current();
     const attempts = context.info.attempt;
+    const { signal, end } = beginAttempt(context);
     const ticker = setInterval(() => heartbeatAgain(context), HEARTBEAT_EVERY_MS);
     try {
-      context.cancellationSignal.throwIfAborted();
+      signal.throwIfAborted();
       return { value: await step(input), attempts };
     } catch (error) {
-      throw toActivityFailure(error, { peer: peerOf(input), attempts, signal: context.cancellationSignal });
+      // Only what the end of its time broke off is told as that: an error that has something to say keeps its word.
+      const timedOut = signal.aborted && !context.cancellationSignal.aborted;
+      const cause: unknown = timedOut && !isFabricError(error) ? signal.reason : error;
+      throw toActivityFailure(cause, { peer: peerOf(input), attempts, signal: context.cancellationSignal });
     } finally {
       clearInterval(ticker);
+      end();
     }
   };
 }

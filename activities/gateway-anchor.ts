@@ -11,6 +11,9 @@ import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
 /** Name of the ConfigMap. */
 export const ANCHOR = 'skyfabric-gateway';
 
+/** Longer than any attempt lasts: a removal of which nothing was heard for this long is nobody's any more. */
+const REMOVAL_LOST_MS = 10 * 60_000;
+
 /** Where a gateway is, and on whose behalf it is worked on. */
 export interface GatewayPlace {
   readonly cluster: Cluster;
@@ -25,7 +28,7 @@ export interface GatewayNeed {
   readonly options: string;
 }
 
-type AnchorData = Partial<Readonly<Record<'peer' | 'mode' | 'options' | 'authority' | 'appliedBy' | 'removing', string>>>;
+type AnchorData = Partial<Readonly<Record<'peer' | 'mode' | 'options' | 'authority' | 'appliedBy' | 'removing' | 'removedBy', string>>>;
 
 /** The anchor as it stands. */
 export interface Anchor extends KubeObject {
@@ -84,8 +87,8 @@ export async function claimGateway(
       if (data?.removing !== undefined) {
         throw new FabricError({
           code: 'pending',
-          message: `The gateway in namespace ${namespace} is being removed since ${data.removing}.`,
-          hint: 'It is installed anew once it is gone; `skyfabric teardown` finishes a removal that was interrupted.',
+          message: `The gateway in namespace ${namespace} is being removed, last tried at ${data.removing}.`,
+          hint: `It is installed anew once it is gone. An interrupted removal is finished by the same request again, or by any other ${REMOVAL_LOST_MS / 60_000} min after its last try.`,
           peer,
         });
       }
@@ -107,13 +110,36 @@ export function requireSamePeer({ namespace, peer }: GatewayPlace, standing: str
   });
 }
 
+/**
+ * @throws FabricError `conflict` when the gateway stands under another authority, and other requests rely on that: replacing it on
+ * one peer would split the fabric
+ */
+export function requireSameAuthority(
+  { fabric, namespace, peer }: GatewayPlace,
+  anchor: Anchor | undefined,
+  id: string,
+  wanted: string,
+): void {
+  const standing = anchor?.data?.authority;
+  if (anchor === undefined || standing === undefined || standing === wanted) return;
+  const other = gatewayClaims(anchor).find((claim) => claim.id !== id);
+  if (other === undefined) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `The gateway in namespace ${namespace} belongs to another authority of fabric ${fabric}: ${standing}, not ${wanted}; ${other.by} relies on it.`,
+    hint: "This worker's key store is not the one that the fabric was made with: start the worker with that key store, or tear the fabric down first.",
+    peer,
+    object: `ConfigMap ${namespace}/${ANCHOR}`,
+  });
+}
+
 /** Takes claims off the gateway; `beforeDelete` runs before the anchor goes with its last one. */
 export async function releaseGatewayClaims(
   { cluster, fabric, namespace, signal }: GatewayPlace,
   options: {
     readonly matches: (claim: Claim<GatewayNeed>) => boolean;
     readonly run: string | undefined;
-    readonly beforeDelete: () => Promise<void>;
+    readonly beforeDelete: (anchor: KubeObject) => Promise<void>;
   },
 ): Promise<ReleaseClaimsResult<GatewayNeed>> {
   return releaseClaims<GatewayNeed>(cluster, { ref: anchorRef(namespace), fabric, signal, compose: () => ({}), ...options });
@@ -124,9 +150,14 @@ export function isAppliedBy(anchor: Anchor | undefined, { id, run }: Claimant): 
   return anchor?.data?.appliedBy === `${id} ${run}`;
 }
 
-/** Notes that this run changes the gateway now. */
-export async function noteApplied({ cluster, namespace, signal }: GatewayPlace, { id, run }: Claimant, applied: Applied): Promise<void> {
-  await cluster.patch(anchorRef(namespace), { data: { ...applied, appliedBy: `${id} ${run}` } }, signal);
+/** Notes that this run changes the gateway now. @throws FabricError `unavailable` when another run noted something since the anchor was read */
+export async function noteApplied(
+  { cluster, namespace, signal }: GatewayPlace,
+  { id, run }: Claimant,
+  { metadata: { resourceVersion } }: Anchor,
+  applied: Applied,
+): Promise<void> {
+  await cluster.patch(anchorRef(namespace), { metadata: { resourceVersion }, data: { ...applied, appliedBy: `${id} ${run}` } }, signal);
 }
 
 /** Puts the anchor's notes back as they were. */
@@ -135,11 +166,23 @@ export async function restoreAnchorData({ cluster, namespace, signal }: GatewayP
   await cluster.patch(anchorRef(namespace), { data: { ...nothing, ...earlier } }, signal);
 }
 
-/** Notes that the gateway is being removed: from now on nobody can claim it. */
-export async function noteRemoval(place: GatewayPlace): Promise<void> {
-  const { cluster, namespace, signal } = place;
-  if ((await readAnchor(place))?.data?.removing !== undefined) return;
-  await cluster.patch(anchorRef(namespace), { data: { removing: new Date().toISOString() } }, signal);
+/**
+ * Notes that the gateway is being removed, by whom, and when that was last tried: from now on nobody can claim it.
+ * @throws FabricError `unavailable` (`isConflict`) when somebody did so since the anchor was read
+ */
+export async function noteRemoval(
+  { cluster, namespace, signal }: GatewayPlace,
+  { id }: Claimant,
+  { metadata: { resourceVersion } }: KubeObject,
+): Promise<void> {
+  const data = { removing: new Date().toISOString(), removedBy: id };
+  await cluster.patch(anchorRef(namespace), { metadata: { resourceVersion }, data }, signal);
+}
+
+/** Whether the gateway's removal was begun and is nobody's any more: an earlier run's of this request, or one of which nothing was heard for long. */
+export function isRemovalLost({ data }: Anchor, { id }: Claimant): boolean {
+  if (data?.removing === undefined) return false;
+  return data.removedBy === id || Date.now() - Date.parse(data.removing) > REMOVAL_LOST_MS;
 }
 
 function anchorRef(namespace: string): ObjectRef {

@@ -1,9 +1,10 @@
 // The certificates of a gateway: kept while they are good, made anew otherwise. Their keys are born here, in the worker that
 // talks to the cluster, and go straight into the cluster's Secrets; only requests and certificates are ever returned.
-import { SECRET, type SitePems } from '../src/clusterlink/gateway-secrets';
+import { SECRET, siteRevision, type SitePems } from '../src/clusterlink/gateway-secrets';
 import type { SecretResource } from '../src/clusterlink/manifest';
 import type { CertificateFacts } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
+import { fabricSelector } from '../src/kubernetes/claim-marks';
 import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
 import type { Claimant } from '../src/model/claimant';
 import type { CertificateOptions } from '../src/model/gateway';
@@ -49,6 +50,19 @@ export async function siteCertificates(
   { keyBits, days, renewBeforeDays }: CertificateOptions,
 ): Promise<SitePems> {
   return goodSiteCertificates(standing, renewBeforeDays) ?? (await createSiteCertificates({ keyBits, lifetimeDays: days }));
+}
+
+/** Makes sure that no other run has replaced site certificates since they were written. @throws FabricError `unavailable` */
+export async function requireSiteCertificates({ cluster, fabric, namespace, peer, signal }: GatewayPlace, site: SitePems): Promise<void> {
+  const query = { apiVersion: 'v1', kind: 'Secret', namespace, labelSelector: fabricSelector(fabric) };
+  const standing = goodSiteCertificates((await cluster.list<KubeObject>(query, signal)).items, 0);
+  if (standing !== undefined && siteRevision(standing) === siteRevision(site)) return;
+  throw new FabricError({
+    code: 'unavailable',
+    message: `Another run writes the site certificates in namespace ${namespace} at the same time.`,
+    hint: 'It is tried again with those that stand then; run one bootstrap of a peer at a time.',
+    peer,
+  });
 }
 
 /** Makes a key that waits in the cluster for its certificate, or finds the one that this run has made; returns its request. */

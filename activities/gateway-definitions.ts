@@ -7,7 +7,7 @@ import type { Condition, KubeObject } from '../src/kubernetes/kube-object';
 import { refOf } from '../src/kubernetes/kube-object';
 import { isAlreadyExists, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
-import { tellProgress } from './activity-context';
+import { tellProgress, withinAttempt } from './activity-context';
 import { ANCHOR, isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
 
 const ESTABLISHED_TIMEOUT_MS = 30_000;
@@ -43,7 +43,7 @@ async function ensureDefinition({ cluster, fabric, signal }: GatewayPlace, defin
     until: (object) => (object !== undefined && isServed(object) ? true : undefined),
     describe: (object) =>
       `definition ${ref.name} is ${object?.metadata.deletionTimestamp === undefined ? 'not served yet' : 'being deleted'}`,
-    timeoutMs: ESTABLISHED_TIMEOUT_MS,
+    timeoutMs: withinAttempt(ESTABLISHED_TIMEOUT_MS),
     signal,
     onProgress: tellProgress,
   });
@@ -84,7 +84,7 @@ async function removeDefinition({ cluster, fabric, signal }: GatewayPlace, defin
     ref,
     until: (object) => (object?.metadata.uid === standing.metadata.uid ? undefined : true),
     describe: () => `definition ${ref.name} of ${CLUSTERLINK_GROUP} is still being deleted`,
-    timeoutMs: GONE_TIMEOUT_MS,
+    timeoutMs: withinAttempt(GONE_TIMEOUT_MS),
     code: 'pending',
     signal,
     onProgress: tellProgress,

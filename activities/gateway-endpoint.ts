@@ -8,12 +8,12 @@ import type { Condition, KubeObject } from '../src/kubernetes/kube-object';
 import { explainPods, type Pod } from '../src/kubernetes/pods';
 import { watchObjectUntil, watchUntil } from '../src/kubernetes/watch-until';
 import type { GatewayEndpoint, Peer } from '../src/model/peer';
-import { tellProgress } from './activity-context';
+import { tellProgress, withinAttempt } from './activity-context';
 import type { GatewayPlace } from './gateway-anchor';
 import { GATEWAY_DEPLOYMENTS } from './gateway-objects';
 import { probeGatewayTls } from './tls-probe';
 
-/** One attempt's share of each wait; the step's own deadline decides how many attempts there are. */
+/** One attempt's share of each wait, where its step has that much time; the step's deadline decides how many attempts there are. */
 const READY_TIMEOUT_MS = 120_000;
 const ADDRESS_TIMEOUT_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -67,7 +67,7 @@ async function awaitDeployments({ cluster, namespace, signal }: GatewayPlace, ti
       query: { apiVersion: 'apps/v1', kind: 'Deployment', namespace },
       until: (deployments) => (missing(deployments).length === 0 ? true : undefined),
       describe: (deployments) => missing(deployments).join(', '),
-      timeoutMs,
+      timeoutMs: withinAttempt(timeoutMs),
       signal,
       onProgress: tellProgress,
     });
@@ -114,7 +114,7 @@ async function findEndpoint(place: GatewayPlace, { ingress }: Peer): Promise<Gat
       service === undefined
         ? `Service ${namespace}/${INGRESS_SERVICE} does not exist`
         : `Service ${namespace}/${INGRESS_SERVICE} has no ${host === undefined ? 'load balancer address' : 'node port'}`,
-    timeoutMs: ADDRESS_TIMEOUT_MS,
+    timeoutMs: withinAttempt(ADDRESS_TIMEOUT_MS),
     hint:
       host === undefined
         ? 'Does this cluster give addresses to LoadBalancer Services? If not, choose --ingress NodePort, or none with --gateway NAME=HOST:PORT.'
@@ -148,7 +148,7 @@ async function awaitAnswer(place: GatewayPlace, endpoint: GatewayEndpoint): Prom
   const secret = await cluster.get<SecretResource>({ apiVersion: 'v1', kind: 'Secret', namespace, name: SECRET.peer }, signal);
   const authority = secret?.data['ca.pem'];
   const authorityPem = authority === undefined ? {} : { authorityPem: Buffer.from(authority, 'base64').toString('utf8') };
-  const deadline = Date.now() + ANSWER_TIMEOUT_MS;
+  const deadline = Date.now() + withinAttempt(ANSWER_TIMEOUT_MS);
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       await probeGatewayTls({ ...endpoint, servername: peer, signal, ...authorityPem });

@@ -16,6 +16,7 @@ import {
   isAppliedBy,
   noteApplied,
   readAnchor,
+  requireSameAuthority,
   requireSamePeer,
   type Anchor,
   type GatewayPlace,
@@ -26,12 +27,20 @@ import {
   goodPeerCertificate,
   goodSiteCertificates,
   requestPeerCertificate,
+  requireSiteCertificates,
   siteCertificates,
   takePendingKey,
 } from './gateway-certificates';
 import { ensureDefinitions } from './gateway-definitions';
 import { ensureNamespace } from './gateway-namespace';
-import { designedObjects, observeGateway, restartOperatorGateway, type GatewayDesign } from './gateway-objects';
+import {
+  designedObjects,
+  isComplete,
+  observeGateway,
+  refuseControlplaneOwn,
+  restartOperatorGateway,
+  type GatewayDesign,
+} from './gateway-objects';
 import { keepEarlier, readEarlier } from './gateway-record';
 import { inParallel } from './in-parallel';
 
@@ -42,14 +51,16 @@ export const SLEEP_SINCE_MINOR = 30;
 
 /**
  * Namespace, claim, definitions; what stands is kept for undoing; and a certificate request, when the peer needs a new certificate.
- * @throws FabricError `conflict` for somebody else's gateway, before anything is written; `invalid` for a change of mode
+ * @throws FabricError `conflict` for somebody else's gateway or another authority's, before anything is written; `invalid` for a change of mode
  */
 export async function prepareGateway(place: GatewayPlace, input: InstallInput): Promise<Change & { readonly requestPem?: string }> {
   const { claimant, peer, clusterlink, certificates, authorityPem } = input;
   tellProgress('looking at what stands');
   const [standing, before] = await Promise.all([observeGateway(place, { peer, options: clusterlink }), readAnchor(place)]);
+  if (before === undefined) await refuseControlplaneOwn(place);
   requireSamePeer(place, before?.data?.peer);
   requireSameMode(peer, clusterlink, before);
+  requireSameAuthority(place, before, claimant.id, fingerprintOf(authorityPem));
 
   const namespaces = clusterlink.mode === 'operator' ? [peer.namespace, OPERATOR_NAMESPACE] : [peer.namespace];
   const made = await inParallel(namespaces, (namespace) => ensureNamespace(place, claimant, namespace));
@@ -85,6 +96,7 @@ export async function deployGateway(
       hint: 'See which run removed it, then run the bootstrap again.',
     });
   }
+  requireSameAuthority(place, anchor, claimant.id, fingerprintOf(authorityPem));
   const standing = await observeGateway(place, { peer, options: clusterlink });
   const good = goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays);
   if (!(await beginChange(place, input, anchor, standing)) && good !== undefined) {
@@ -96,6 +108,7 @@ export async function deployGateway(
   const objects = designedObjects(place.fabric, await designOf(place, input), { site, peer: keyed, authorityPem });
   tellProgress('Secrets, permissions and Services');
   await applyAll(place, objects.first);
+  await requireSiteCertificates(place, site);
   tellProgress('control plane and data plane');
   await restartOperatorGateway(
     place,
@@ -117,11 +130,12 @@ async function beginChange(place: GatewayPlace, input: InstallInput, anchor: Anc
   const { claimant, clusterlink, authorityPem } = input;
   if (isAppliedBy(anchor, claimant)) return true;
   if (!(await needsChange(place, input, standing))) return false;
-  if (standing.length > 0) await keepEarlier(place, claimant, anchor, standing);
-  await noteApplied(place, claimant, {
+  // What another run has only begun to make is no earlier state: putting it back would take away what that run goes on to make.
+  if (isComplete(standing)) await keepEarlier(place, claimant, anchor, standing);
+  await noteApplied(place, claimant, anchor, {
     mode: clusterlink.mode,
     options: optionsDigest(input),
-    authority: inspectCertificate(authorityPem).fingerprint256,
+    authority: fingerprintOf(authorityPem),
   });
   return true;
 }
@@ -140,6 +154,10 @@ async function needsChange(place: GatewayPlace, input: InstallInput, standing: r
 async function designOf({ cluster, signal }: GatewayPlace, { peer, clusterlink }: InstallInput): Promise<GatewayDesign> {
   const { minor } = await serverVersion(cluster, signal);
   return { peer, options: clusterlink, waitBeforeStop: Number.parseInt(minor, 10) >= SLEEP_SINCE_MINOR };
+}
+
+function fingerprintOf(authorityPem: string): string {
+  return inspectCertificate(authorityPem).fingerprint256;
 }
 
 async function applyAll({ cluster, signal }: GatewayPlace, objects: readonly KubeObject[]): Promise<void> {

@@ -6,7 +6,7 @@ import { ensureClaim, releaseClaims } from '../src/kubernetes/claims';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
-import { tellProgress } from './activity-context';
+import { tellProgress, withinAttempt } from './activity-context';
 import { isMarked, type GatewayPlace } from './gateway-anchor';
 
 /** The namespace controller takes some seconds, longer when pods need their grace period. */
@@ -19,8 +19,13 @@ const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
   ['v1', 'Service'],
   ['v1', 'ServiceAccount'],
   ['v1', 'Pod'],
+  ['v1', 'PersistentVolumeClaim'],
   ['apps/v1', 'Deployment'],
+  ['apps/v1', 'StatefulSet'],
+  ['apps/v1', 'DaemonSet'],
   ['batch/v1', 'Job'],
+  ['batch/v1', 'CronJob'],
+  ['networking.k8s.io/v1', 'Ingress'],
   ['clusterlink.net/v1alpha1', 'AccessPolicy'],
   ['clusterlink.net/v1alpha1', 'Export'],
   ['clusterlink.net/v1alpha1', 'Import'],
@@ -89,7 +94,7 @@ export async function releaseNamespace(
     ref,
     until: (object) => (object === undefined || object.metadata.uid !== current.metadata.uid ? true : undefined),
     describe: () => `namespace ${name} is still being deleted`,
-    timeoutMs: GONE_TIMEOUT_MS,
+    timeoutMs: withinAttempt(GONE_TIMEOUT_MS),
     code: 'pending',
     hint: `See which objects or finalizers hold it: \`kubectl get namespace ${name} -o yaml\`.`,
     signal,

@@ -1,13 +1,13 @@
 // The objects that make up a gateway: those that should stand, and those that do.
 import { gatewayManifests } from '../src/clusterlink/gateway-manifests';
-import { peerSecret, siteRevision, siteSecrets, type SitePems } from '../src/clusterlink/gateway-secrets';
+import { CONTROLPLANE_OWN, peerSecret, siteRevision, siteSecrets, type SitePems } from '../src/clusterlink/gateway-secrets';
 import { SITE_REVISION_ANNOTATION } from '../src/clusterlink/gateway-deployment';
 import { CONTROLPLANE, DATAPLANE } from '../src/clusterlink/manifest';
 import { instanceManifests, operatorManifests } from '../src/clusterlink/operator-manifests';
 import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { fabricSelector } from '../src/kubernetes/claim-marks';
-import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
@@ -109,6 +109,43 @@ export async function observeGateway(
   const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
   if (design !== undefined) refuseForeign(place, found, designedNames(design));
   return found.filter((object) => isMarked(object, fabric) && !isKept(object));
+}
+
+/** What runs keep beside the gateway for their own use. Secrets. */
+export async function observeKept({ cluster, fabric, namespace, signal }: GatewayPlace): Promise<readonly KubeObject[]> {
+  const query = { apiVersion: 'v1', kind: 'Secret', namespace, labelSelector: fabricSelector(fabric) };
+  return (await cluster.list<KubeObject>(query, signal)).items.filter(isKept);
+}
+
+/** Whether the gateway's objects include all that starts its pods, which is written last. */
+export function isComplete(standing: readonly KubeObject[]): boolean {
+  const names = standing.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);
+  return standing.some(({ kind }) => kind === 'Instance') || GATEWAY_DEPLOYMENTS.every((name) => names.includes(name));
+}
+
+/** What the control plane makes for itself in the gateway's namespace, without our labels. */
+export function controlplaneOwn(namespace: string): readonly ObjectRef[] {
+  return [
+    { apiVersion: 'v1', kind: 'Secret', namespace, name: CONTROLPLANE_OWN.secret },
+    { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace, name: CONTROLPLANE_OWN.lease },
+  ];
+}
+
+/**
+ * Where no gateway of ours has been, makes sure that nothing stands that the control plane would take for its own: it would be
+ * removed with it. @throws FabricError `conflict`
+ */
+export async function refuseControlplaneOwn({ cluster, namespace, peer, signal }: GatewayPlace): Promise<void> {
+  for (const ref of controlplaneOwn(namespace)) {
+    if ((await cluster.get(ref, signal)) === undefined) continue;
+    throw new FabricError({
+      code: 'conflict',
+      message: `${describeRef(ref)} stands where no gateway is: ClusterLink's control plane would use it as its own.`,
+      hint: 'Remove it if it is left over from another ClusterLink, or choose another namespace.',
+      peer,
+      object: describeRef(ref),
+    });
+  }
 }
 
 /** Whether writing the object starts or restarts pods. */

@@ -6,7 +6,7 @@ import { canonicalJson } from '../src/kubernetes/digest';
 import { describeRef, refOf, type KubeObject, type ObjectMeta, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { SecretResource } from '../src/clusterlink/manifest';
 import type { Claimant } from '../src/model/claimant';
-import { marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
+import { gatewayClaims, marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
 import { EARLIER_PREFIX, observeGateway, restartOperatorGateway, startsPods } from './gateway-objects';
 import { inParallel } from './in-parallel';
 
@@ -14,6 +14,8 @@ import { inParallel } from './in-parallel';
 export interface EarlierGateway {
   readonly run: string;
   readonly anchor: NonNullable<Anchor['data']>;
+  /** The claims on it then, each by its id and run. */
+  readonly claims: readonly string[];
   readonly objects: readonly KubeObject[];
 }
 
@@ -31,7 +33,12 @@ export async function keepEarlier(
     // Left by a run that ended without settling or undoing: what stands now is what this run found.
     await cluster.delete(ref, { uid: known.metadata.uid, signal });
   }
-  const earlier: EarlierGateway = { run: claimant.run, anchor: anchor.data ?? {}, objects: standing.map(contentOf) };
+  const earlier: EarlierGateway = {
+    run: claimant.run,
+    anchor: anchor.data ?? {},
+    claims: gatewayClaims(anchor).map(nameOf),
+    objects: standing.map(contentOf),
+  };
   const labels = { ...marksOf(fabric), [ORIGIN_LABEL]: 'created' };
   const data = { earlier: Buffer.from(JSON.stringify(earlier)).toString('base64') };
   await cluster.create<SecretResource>(
@@ -48,12 +55,17 @@ export async function readEarlier({ cluster, namespace, signal }: GatewayPlace, 
   return earlier?.run === claimant.run ? earlier : undefined;
 }
 
-/** Puts the gateway's objects back as they were: those that changed, those that went, and none of those that came. */
-export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGateway): Promise<void> {
+/** Names a claim as the run that set it left it. */
+export function nameOf({ id, run }: { readonly id: string; readonly run: string }): string {
+  return `${id} ${run}`;
+}
+
+/** Puts the gateway's objects back as they were: those that changed, those that went, and unless `keepNew` none of those that came. */
+export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGateway, keepNew: boolean): Promise<void> {
   const { cluster, signal } = place;
   const standing = await observeGateway(place);
   const kept = new Set(objects.map((object) => describeRef(refOf(object))));
-  const came = standing.filter((object) => !kept.has(describeRef(refOf(object))));
+  const came = keepNew ? [] : standing.filter((object) => !kept.has(describeRef(refOf(object))));
   await inParallel(came, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal }));
   await inParallel(
     objects.filter((object) => !startsPods(object)),

@@ -1,6 +1,5 @@
 // Taking claims off a gateway. Undoing a run puts an earlier gateway back; with the last claim everything goes, in the order that
 // ClusterLink survives: its resources first, while the control plane can still clean up after them, then the pods, then the rest.
-import { CONTROLPLANE_OWN } from '../src/clusterlink/gateway-secrets';
 import { INSTANCE_FINALIZER, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { PEER } from '../src/clusterlink/shared-kind';
 import type { Change, ReleaseScope } from '../src/contract/activities';
@@ -10,10 +9,11 @@ import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kube
 import { isObjectMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil, watchUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
-import { tellProgress } from './activity-context';
+import { tellProgress, withinAttempt } from './activity-context';
 import {
   gatewayClaims,
   isAppliedBy,
+  isRemovalLost,
   noteRemoval,
   readAnchor,
   releaseGatewayClaims,
@@ -24,8 +24,8 @@ import {
 import { dropPendingKey } from './gateway-certificates';
 import { removeDefinitions } from './gateway-definitions';
 import { releaseNamespace } from './gateway-namespace';
-import { observeGateway, startsPods } from './gateway-objects';
-import { dropEarlier, readEarlier, restoreEarlier } from './gateway-record';
+import { controlplaneOwn, observeGateway, observeKept, startsPods } from './gateway-objects';
+import { dropEarlier, nameOf, readEarlier, restoreEarlier } from './gateway-record';
 import { inParallel } from './in-parallel';
 import { listShared } from './managed';
 import { removePeer } from './remove-peer';
@@ -37,38 +37,57 @@ const INSTANCE_TIMEOUT_MS = 30_000;
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
-/** See `Steps.releaseGateway`. `releaseConnections` takes every Import, Export and policy of the fabric away, with what ClusterLink made for them. */
+/** Takes every Import, Export and policy of the fabric away, with what ClusterLink made for them. */
+export type ReleaseConnections = () => Promise<void>;
+
+/** See `Steps.releaseGateway`. */
 export async function releaseGateway(
   place: GatewayPlace,
   claimant: Claimant,
   scope: ReleaseScope,
-  releaseConnections: () => Promise<void>,
+  releaseConnections: ReleaseConnections,
 ): Promise<Change> {
   const matches = (claim: Claim<unknown>): boolean => scope === 'all' || claim.id === claimant.id;
   const run = scope === 'run' ? claimant.run : undefined;
   const anchor = await readAnchor(place);
-  let changed = false;
-  let note = 'nothing of this run stood';
-  if (anchor !== undefined) {
-    if (scope === 'run' && isAppliedBy(anchor, claimant) && (await putEarlierBack(place, claimant, anchor))) {
-      changed = true;
-      note = 'put back as it was';
-    }
-    const released = await releaseGatewayClaims(place, { matches, run, beforeDelete: () => removeGateway(place, releaseConnections) });
-    if (released.changed && !changed) note = released.removed ? 'removed' : `claim taken back; ${released.remaining.length} left`;
-    changed ||= released.changed;
-    // Whatever still stands belongs to other claims: only this claim's own remains are cleared away.
-    if (!released.removed) {
-      const dropped = await inParallel([dropEarlier, dropPendingKey], (drop) => drop(place, claimant, run));
-      changed ||= dropped.includes(true);
-    }
-  }
-  for (const namespace of [OPERATOR_NAMESPACE, place.namespace]) {
-    const released = await releaseNamespace(place, namespace, matches, run);
-    changed ||= released.changed;
-    if (released.stays !== undefined) note = `${note}; ${released.stays}`;
-  }
-  return { changed, note };
+  const restored =
+    anchor !== undefined && scope === 'run' && isAppliedBy(anchor, claimant) && (await putEarlierBack(place, claimant, anchor));
+  const released = await releaseGatewayAndNamespaces(place, claimant, matches, run, releaseConnections);
+  return { changed: restored || released.changed, note: [restored ? 'put back as it was' : released.note, ...released.stays].join('; ') };
+}
+
+/**
+ * Finishes a removal that was interrupted, so that the peer can be claimed again.
+ * @returns whether there was one that is nobody's any more
+ */
+export async function finishRemoval(place: GatewayPlace, claimant: Claimant, releaseConnections: ReleaseConnections): Promise<boolean> {
+  const anchor = await readAnchor(place);
+  if (anchor === undefined || !isRemovalLost(anchor, claimant)) return false;
+  // Nobody could claim it since, so these are the claims that it was removed from.
+  const ids = gatewayClaims(anchor).map(({ id }) => id);
+  await releaseGatewayAndNamespaces(place, claimant, ({ id }) => ids.includes(id), undefined, releaseConnections);
+  return true;
+}
+
+async function releaseGatewayAndNamespaces(
+  place: GatewayPlace,
+  claimant: Claimant,
+  matches: (claim: Claim<unknown>) => boolean,
+  run: string | undefined,
+  releaseConnections: ReleaseConnections,
+): Promise<{ readonly changed: boolean; readonly note: string; readonly stays: readonly string[] }> {
+  const beforeDelete = (anchor: KubeObject): Promise<void> => removeGateway(place, claimant, anchor, releaseConnections);
+  const released = await releaseGatewayClaims(place, { matches, run, beforeDelete });
+  // Whatever still stands belongs to other claims: only this claim's own remains are cleared away.
+  const dropped = released.removed ? [] : await inParallel([dropEarlier, dropPendingKey], (drop) => drop(place, claimant, run));
+  const namespaces = [];
+  for (const namespace of [OPERATOR_NAMESPACE, place.namespace]) namespaces.push(await releaseNamespace(place, namespace, matches, run));
+  const note = released.removed ? 'removed' : `claim taken back; ${released.remaining.length} left`;
+  return {
+    changed: released.changed || dropped.includes(true) || namespaces.some(({ changed }) => changed),
+    note: released.changed ? note : 'nothing of this run stood',
+    stays: namespaces.flatMap(({ stays }) => stays ?? []),
+  };
 }
 
 /** Puts back what this run found, where a claim outlasts this run's and nobody has come to rely on what this run made of the gateway. */
@@ -79,16 +98,24 @@ async function putEarlierBack(place: GatewayPlace, claimant: Claimant, anchor: A
   const earlier = lasting.length === 0 ? undefined : await readEarlier(place, claimant);
   if (earlier === undefined) return false;
   const applied = anchor.data?.options;
-  const reliedOn = earlier.anchor.options !== applied && lasting.some(({ id, need }) => id !== claimant.id && need.options === applied);
-  if (reliedOn) return false;
-  await restoreEarlier(place, earlier);
+  const content = lasting.filter(({ id, need }) => id !== claimant.id && need.options === applied);
+  // With the options unchanged, a claim that was there already got on with the earlier gateway.
+  const wasThere = (claim: Claim<unknown>): boolean => earlier.anchor.options === applied && earlier.claims.includes(nameOf(claim));
+  if (!content.every(wasThere)) return false;
+  // What came may be what such a claim was missing.
+  await restoreEarlier(place, earlier, content.length > 0);
   await restoreAnchorData(place, earlier.anchor);
   return true;
 }
 
 /** Removes all that we made for the gateway but its anchor and namespace. Goes on wherever an earlier try stopped. */
-async function removeGateway(place: GatewayPlace, releaseConnections: () => Promise<void>): Promise<void> {
-  await noteRemoval(place);
+async function removeGateway(
+  place: GatewayPlace,
+  claimant: Claimant,
+  anchor: KubeObject,
+  releaseConnections: ReleaseConnections,
+): Promise<void> {
+  await noteRemoval(place, claimant, anchor);
   tellProgress('imports, exports, peers and policies');
   await releaseConnections();
   await removePeers(place);
@@ -104,14 +131,8 @@ async function removeGateway(place: GatewayPlace, releaseConnections: () => Prom
   );
   await awaitPodsGone(place);
   tellProgress('Secrets, permissions and Services');
-  await removeObjects(
-    place,
-    standing.filter((object) => !startsPods(object)),
-  );
-  await removeByName(place, [
-    { apiVersion: 'v1', kind: 'Secret', namespace: place.namespace, name: CONTROLPLANE_OWN.secret },
-    { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: place.namespace, name: CONTROLPLANE_OWN.lease },
-  ]);
+  await removeObjects(place, [...standing.filter((object) => !startsPods(object)), ...(await observeKept(place))]);
+  await removeByName(place, controlplaneOwn(place.namespace));
   tellProgress('definitions');
   await removeDefinitions(place);
 }
@@ -176,7 +197,7 @@ async function awaitPodsGone({ cluster, namespace, signal }: GatewayPlace): Prom
     query: { apiVersion: 'v1', kind: 'Pod', namespace, labelSelector: 'app in (cl-controlplane, cl-dataplane)' },
     until: (pods) => (pods.length === 0 ? true : undefined),
     describe: (pods) => `${pods.map(({ metadata }) => `pod ${metadata.name}`).join(', ')} still stopping`,
-    timeoutMs: PODS_GONE_TIMEOUT_MS,
+    timeoutMs: withinAttempt(PODS_GONE_TIMEOUT_MS),
     code: 'pending',
     signal,
     onProgress: tellProgress,

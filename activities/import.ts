@@ -1,21 +1,21 @@
 // Imports: services of other peers, made reachable on this one.
-import { CONDITION } from '../src/clusterlink/resources';
+import { CLUSTERLINK_API_VERSION, CONDITION } from '../src/clusterlink/resources';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { IMPORT, sharedRef } from '../src/clusterlink/shared-kind';
 import type { ConnectionInput, Steps } from '../src/contract/activities';
-import { FabricError } from '../src/errors/fabric-error';
-import type { Cluster } from '../src/kubernetes/cluster';
-import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
+import { FabricError, isFabricError } from '../src/errors/fabric-error';
+import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { watchUntil } from '../src/kubernetes/watch-until';
-import { signal, tellProgress } from './activity-context';
+import { signal, tellProgress, withinAttempt } from './activity-context';
 import { isControlplaneRunning } from './controlplane-view';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
-import { awaitConditions, changeOf, ensureShared, requireNamespace } from './managed';
+import { awaitConditions, changeOf, ensureShared, listKnown, requireNamespace } from './managed';
 import { SERVICES_GONE_TIMEOUT_MS } from './management-timeouts';
 import { requirePeers } from './peering';
 import { releaseConnection, releaseNote } from './release-shared';
-import { importServices, importSlices, isImportService, readService } from './service-view';
+import { importOf, importServices, importSlices, isImportService, readService, type ServiceName, type ServiceView } from './service-view';
 
 /** `ensureImport`, `releaseImports`. */
 export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureImport' | 'releaseImports'> {
@@ -41,24 +41,23 @@ export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
     async releaseImports({ claimant, peer, scope, selection }) {
       const cluster = clusters.cluster(peer);
       const released = await releaseConnection(cluster, IMPORT, 'egress', { claimant, scope, selection });
-      const leftovers = await inParallel(released.removed, (ref) => awaitImportGone(cluster, ref, peer.namespace));
-      const leaked = leftovers.flat();
-      const { changed, note } = releaseNote(released);
-      if (leaked.length === 0) return { changed, ...(note === undefined ? {} : { note }) };
-      return { changed, note: `removed; ${CONTROLPLANE} does not run, so ${leaked.join(', ')} went by hand` };
+      const orphans = await removeOrphans(cluster, peer.namespace, selection.service);
+      const { changed, note = '' } = releaseNote(released);
+      if (orphans.length === 0) return { changed, note };
+      return { changed: true, note: `${note}; ${CONTROLPLANE} had left ${orphans.join(', ')}, removed by hand` };
     },
   };
 }
 
 /**
  * The Service of the import's name must be there to merge with, and must not be there otherwise.
- * @throws pending while it is missing; conflict when it is somebody else's
+ * @throws pending while it is missing; conflict when it is somebody else's, or none that endpoints of the gateway could join
  */
-async function requireRoom(cluster: Cluster, { peer, service: { name, namespace } }: ConnectionInput, merge: boolean): Promise<void> {
+async function requireRoom(cluster: Cluster, { peer, service: { name, namespace, port } }: ConnectionInput, merge: boolean): Promise<void> {
   const object = `Service ${namespace}/${name}`;
   const found = await readService(cluster, name, namespace, signal());
-  const own = found !== undefined && !isImportService(found);
-  if (merge && !own) {
+  const own = found === undefined || isImportService(found) ? undefined : found;
+  if (merge && own === undefined) {
     throw new FabricError({
       code: 'pending',
       message: `Peer ${peer.name} has no ${object} that the import could merge with.`,
@@ -67,7 +66,7 @@ async function requireRoom(cluster: Cluster, { peer, service: { name, namespace 
       object,
     });
   }
-  if (!merge && own) {
+  if (!merge && own !== undefined) {
     throw new FabricError({
       code: 'conflict',
       message: `Peer ${peer.name} has a ${object} of its own, which the import would hide.`,
@@ -76,37 +75,78 @@ async function requireRoom(cluster: Cluster, { peer, service: { name, namespace 
       object,
     });
   }
+  const obstacle = own === undefined ? undefined : mergeObstacle(own, port);
+  if (obstacle === undefined) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `The import cannot merge with ${object} on peer ${peer.name}, which ${obstacle}.`,
+    hint: `Give it a cluster IP and ${port} as its only TCP port, without a name (\`kubectl --context ${cluster.context} -n ${namespace} edit service ${name}\`), or connect without --merge under a name that is free.`,
+    peer: peer.name,
+    object,
+  });
 }
 
 /**
- * Waits until ClusterLink has taken away what it made for a deleted Import. A control plane that is gone leaves it for ever, and
- * callers would wait for nobody: then it is removed here. Returns what was.
+ * Why no endpoints of ClusterLink's can join a Service. Their port has no name, and kube-proxy matches an endpoint's port with the
+ * Service's by name. Source: ClusterLink v0.4.1, pkg/controlplane/control/manager.go; Kubernetes, pkg/proxy/endpointslicecache.go.
  */
-async function awaitImportGone(cluster: Cluster, ref: ObjectRef, gatewayNamespace: string): Promise<string[]> {
-  const { name, namespace = '' } = ref;
-  const made = [
-    { apiVersion: 'v1', kind: 'Service', labelSelector: importServices(name, namespace) },
-    { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace, labelSelector: importSlices(name) },
-  ];
-  const removed = await inParallel(made, async (query) => {
-    if (await isControlplaneRunning(cluster, gatewayNamespace, signal())) {
-      await watchUntil(cluster, {
+function mergeObstacle({ spec: { type, clusterIP, ports = [] } }: ServiceView, port: number): string | undefined {
+  if (type === 'ExternalName') return 'is an ExternalName and has no endpoints';
+  // Its callers dial the endpoints themselves, at the Service's port; the gateway listens for the import at another one.
+  if (clusterIP === 'None') return 'is headless';
+  const own = ports.find((one) => one.port === port && (one.protocol ?? 'TCP') === 'TCP');
+  if (own === undefined) return `has no TCP port ${port}`;
+  return own.name === undefined || own.name === ''
+    ? undefined
+    : `names its port ${port} "${own.name}": ClusterLink's endpoints join a port without a name only`;
+}
+
+/**
+ * Waits until ClusterLink has taken away what it made for Imports that are gone, whichever attempt or request removed them. A control
+ * plane that was away at that moment never does, and callers would wait for nobody: then it is removed here. Returns what was.
+ */
+async function removeOrphans(cluster: Cluster, gatewayNamespace: string, service: ServiceName | undefined): Promise<string[]> {
+  const orphans = await listOrphans(cluster, service);
+  if (orphans.length === 0) return [];
+  const leaked = (await isControlplaneRunning(cluster, gatewayNamespace, signal())) ? await awaitGone(cluster, orphans, service) : orphans;
+  await inParallel(leaked, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal: signal() }));
+  return leaked.map(nameOf);
+}
+
+/** What ClusterLink made for Imports that are not there. @param service the only Import to look at; default all */
+async function listOrphans(cluster: Cluster, service: ServiceName | undefined): Promise<KubeObject[]> {
+  const made = (await inParallel(queriesOf(service), (query) => listKnown(cluster, query))).flat();
+  if (made.length === 0) return [];
+  // Read last: whatever was made for an Import that is there was made after it.
+  const imports = await listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Import', namespace: service?.namespace });
+  const there = new Set(imports.map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`));
+  return made.filter((object) => !there.has(importOf(object)));
+}
+
+/** Gives the control plane its time to remove these; returns what is an orphan still. */
+async function awaitGone(cluster: Cluster, orphans: readonly KubeObject[], service: ServiceName | undefined): Promise<KubeObject[]> {
+  const uids = new Set(orphans.map(({ metadata }) => metadata.uid));
+  const isOrphan = ({ metadata }: KubeObject): boolean => uids.has(metadata.uid);
+  try {
+    await inParallel(queriesOf(service), (query) =>
+      watchUntil(cluster, {
         query,
-        until: (objects) => (objects.length === 0 ? true : undefined),
-        describe: (objects) =>
-          `${describeRef(ref)} is deleted, but not what ${CONTROLPLANE} made for it: ${objects.map(nameOf).join(', ')}`,
-        timeoutMs: SERVICES_GONE_TIMEOUT_MS,
-        hint: `See \`kubectl --context ${cluster.context} -n ${gatewayNamespace} logs deployment/${CONTROLPLANE}\`.`,
+        until: (objects) => (objects.some(isOrphan) ? undefined : true),
+        describe: (objects) => `${CONTROLPLANE} has not removed ${objects.filter(isOrphan).map(nameOf).join(', ')} yet`,
+        timeoutMs: withinAttempt(SERVICES_GONE_TIMEOUT_MS),
         signal: signal(),
         onProgress: tellProgress,
-      });
-      return [];
-    }
-    const { items } = await cluster.list<KubeObject>(query, signal());
-    await inParallel(items, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal: signal() }));
-    return items.map(nameOf);
-  });
-  return removed.flat();
+      }),
+    );
+    return [];
+  } catch (error) {
+    if (!isFabricError(error, 'unready')) throw error;
+    return listOrphans(cluster, service);
+  }
+}
+
+function queriesOf(service: ServiceName | undefined): readonly ListQuery[] {
+  return [importServices(service), importSlices(service)];
 }
 
 function nameOf(object: KubeObject): string {

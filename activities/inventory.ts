@@ -8,8 +8,7 @@ import type { ActivityDeps } from './deps';
 export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'takeInventory'> {
   return {
     async takeInventory({ fabric, peer }) {
-      const found = await takeInventory(clusters.cluster(peer), { fabric, signal: signal() });
-      return { entries: found.map(({ object, digest, claims }) => ({ object, digest, claims: claims.map((claim) => claim.id) })) };
+      return { entries: await takeInventory(clusters.cluster(peer), { fabric, signal: signal() }) };
     },
   };
 }

@@ -5,12 +5,12 @@ import { CLUSTERLINK_API_VERSION } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { fabricSelector, type Claim } from '../src/kubernetes/claim-marks';
 import { ensureClaim, type Compose, type EnsureClaimResult } from '../src/kubernetes/claims';
-import type { Cluster } from '../src/kubernetes/cluster';
+import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
 import { describeRef, type Condition, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
-import { signal, tellProgress } from './activity-context';
+import { signal, tellProgress, withinAttempt } from './activity-context';
 import { CONDITION_TIMEOUT_MS } from './management-timeouts';
 
 /** Claims an object with this need. What ClusterLink would not survive is refused before anything is sent. */
@@ -39,13 +39,13 @@ export async function listShared(
   namespace: string | undefined,
 ): Promise<readonly KubeObject[]> {
   const inNamespace = kind === 'PrivilegedAccessPolicy' || namespace === undefined ? {} : { namespace };
+  return listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace });
+}
+
+/** All objects that match; none where the cluster does not know the kind. */
+export async function listKnown<T extends KubeObject>(cluster: Cluster, query: ListQuery): Promise<readonly T[]> {
   try {
-    return (
-      await cluster.list<KubeObject>(
-        { apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace },
-        signal(),
-      )
-    ).items;
+    return (await cluster.list<T>(query, signal())).items;
   } catch (error) {
     if (isResourceMissing(error)) return [];
     throw error;
@@ -85,7 +85,7 @@ export async function awaitConditions(cluster: Cluster, ref: ObjectRef, types: r
       });
       return `${describeRef(ref)}: ${words.join('; ')}`;
     },
-    timeoutMs: CONDITION_TIMEOUT_MS,
+    timeoutMs: withinAttempt(CONDITION_TIMEOUT_MS),
     hint,
     signal: signal(),
     onProgress: tellProgress,

@@ -6,13 +6,12 @@ import { PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
 import type { RemotePeer, Steps } from '../src/contract/activities';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import type { Cluster } from '../src/kubernetes/cluster';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchUntil } from '../src/kubernetes/watch-until';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
-import { signal, tellProgress } from './activity-context';
+import { signal, tellProgress, withinAttempt } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
-import { changeOf, ensureShared } from './managed';
+import { changeOf, ensureShared, listKnown } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
 import { releaseNote, releaseShared } from './release-shared';
 import { defusePeer } from './remove-peer';
@@ -37,7 +36,7 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
 
     async awaitPeerings({ peer, remotes }) {
       const cluster = clusters.cluster(peer);
-      const deadline = Date.now() + REACHABLE_TIMEOUT_MS;
+      const deadline = Date.now() + withinAttempt(REACHABLE_TIMEOUT_MS);
       for (;;) {
         const peers = await awaitReachable(cluster, peer, remotes, deadline - Date.now());
         const doubt = Math.max(0, ...peers.map((object) => doubtMs(object, Date.now())));
@@ -78,13 +77,8 @@ export async function requirePeers(cluster: Cluster, { name, namespace }: PeerAd
 }
 
 /** The Peers of a gateway's namespace, whoever made them. */
-export async function listPeers(cluster: Cluster, namespace: string): Promise<readonly PeerResource[]> {
-  try {
-    return (await cluster.list<PeerResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace }, signal())).items;
-  } catch (error) {
-    if (isResourceMissing(error)) return [];
-    throw error;
-  }
+export function listPeers(cluster: Cluster, namespace: string): Promise<readonly PeerResource[]> {
+  return listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace });
 }
 
 /** The Peers of all remotes, once each of them is reachable at the endpoint it should have. @throws unreachable with a diagnosis of each */

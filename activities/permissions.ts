@@ -20,7 +20,12 @@ const IN_NAMESPACE: readonly Row[] = [
   ['', ['pods'], ['list', 'watch']],
   ['apps', ['deployments'], [...KEEP, 'watch']],
   [RBAC, ['roles', 'rolebindings'], KEEP],
-  ['coordination.k8s.io', ['leases'], ['delete']],
+  ['coordination.k8s.io', ['leases'], ['get', 'delete']],
+  // Only to see whether others use the namespace.
+  ['', ['persistentvolumeclaims'], ['list']],
+  ['apps', ['statefulsets', 'daemonsets'], ['list']],
+  ['batch', ['cronjobs'], ['list']],
+  ['networking.k8s.io', ['ingresses'], ['list']],
 ];
 
 /** Everywhere: services are connected in any namespace, and inventories look into all of them. */

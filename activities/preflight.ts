@@ -15,7 +15,7 @@ import { signal, tellProgress } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { isMarked, readAnchor, requireSamePeer, type GatewayPlace } from './gateway-anchor';
 import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
-import { observeGateway } from './gateway-objects';
+import { observeGateway, refuseControlplaneOwn } from './gateway-objects';
 import { inParallel } from './in-parallel';
 import { describePermission, neededPermissions } from './permissions';
 
@@ -110,6 +110,12 @@ async function judgeNamespace({ cluster, namespace, signal: abort }: GatewayPlac
 async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
   try {
     const [standing, anchor] = await Promise.all([observeGateway(place, { peer, options }), readAnchor(place)]);
+    const removing = anchor?.data?.removing;
+    if (removing !== undefined) {
+      const message = `a gateway is being removed, last tried at ${removing}: if that was interrupted, it is finished before a new one is installed`;
+      return [{ check: 'gateway', ok: true, message }];
+    }
+    if (anchor === undefined) await refuseControlplaneOwn(place);
     requireSamePeer(place, anchor?.data?.peer);
     requireSameMode(peer, options, anchor);
     return [

@@ -9,7 +9,7 @@ import { cleanText, isAlreadyExists } from '../src/kubernetes/kubernetes-errors'
 import { explainPods, type Pod } from '../src/kubernetes/pods';
 import { watchUntil } from '../src/kubernetes/watch-until';
 import type { Access } from '../src/model/connection';
-import { signal, tellProgress } from './activity-context';
+import { signal, tellProgress, withinAttempt } from './activity-context';
 import { inParallel } from './in-parallel';
 import { CLEANUP_TIMEOUT_MS, PROBE_ANSWER_SECONDS, PROBE_POD_TIMEOUT_MS, PROBE_START_TIMEOUT_MS } from './management-timeouts';
 
@@ -99,6 +99,7 @@ async function createJob(
     throw new FabricError({
       code: 'pending',
       message: `${describeRef(refOf(job))} of an earlier attempt is still being deleted.`,
+      hint: 'It is started anew once that is gone.',
       object: describeRef(refOf(job)),
       cause: error,
     });
@@ -119,7 +120,7 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
     ...wait,
     until: (pods) => (pods.some(isOwn) ? true : undefined),
     describe: () => `${about} has no pod`,
-    timeoutMs: PROBE_POD_TIMEOUT_MS,
+    timeoutMs: withinAttempt(PROBE_POD_TIMEOUT_MS),
   }).catch(async (error: unknown) => {
     signal().throwIfAborted();
     const why = await lastEvent(cluster, job);
@@ -143,7 +144,7 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
       return result;
     },
     describe: (pods) => `${about} has not ended: ${explainPods(pods.filter(isOwn))}`,
-    timeoutMs: PROBE_START_TIMEOUT_MS + 2 * count * PROBE_ANSWER_SECONDS * 1_000,
+    timeoutMs: withinAttempt(PROBE_START_TIMEOUT_MS + 2 * count * PROBE_ANSWER_SECONDS * 1_000),
   });
 }
 

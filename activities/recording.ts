@@ -5,14 +5,13 @@ import { EXPORT, IMPORT, PEER, POLICIES, safely, type SharedKind } from '../src/
 import type { ObservedClaim, RecordedObject, Selection, Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
 import { CLAIM_PREFIX, composedObject, ORIGIN_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
-import type { Compose } from '../src/kubernetes/claims';
+import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
 import { isSelected, listShared } from './managed';
-import { rewriteClaims } from './rewrite-claims';
 
 interface Seen {
   readonly claims: readonly ObservedClaim[];

@@ -3,14 +3,13 @@ import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { PolicySide } from '../src/clusterlink/compose-policy';
 import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
 import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
-import { releaseClaims } from '../src/kubernetes/claims';
+import { releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { Claimant } from '../src/model/claimant';
 import { signal } from './activity-context';
 import { inParallel } from './in-parallel';
 import { isSelected, listShared } from './managed';
-import { rewriteClaims } from './rewrite-claims';
 
 /** Which claims are taken back, and from where. */
 export interface Release<N> {

@@ -4,15 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DEFUSED, isDefused, reachability } from '../src/clusterlink/compose-peering';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import type { PeerResource } from '../src/clusterlink/resources';
-import { FabricError } from '../src/errors/fabric-error';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type ObjectRef } from '../src/kubernetes/kube-object';
-import { isConflict, isObjectMissing, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { isObjectMissing, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { retryConflicts } from '../src/kubernetes/retry-conflicts';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import { isControlplaneRunning } from './controlplane-view';
 import { DEFUSE_SILENT_MS, DEFUSE_TIMEOUT_MS } from './management-timeouts';
-
-const MAX_ATTEMPTS = 12;
 
 /**
  * Makes a Peer harmless: leads its heartbeat to an address that never answers, and waits until the control plane has seen that.
@@ -44,23 +42,21 @@ export async function defusePeer(cluster: Cluster, peer: PeerResource, signal: A
  * @throws unavailable when others keep changing it; and as defusePeer does
  */
 export async function removePeer(cluster: Cluster, ref: ObjectRef, signal: AbortSignal): Promise<boolean> {
-  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
+  let found = false;
+  return retryConflicts(ref, signal, async () => {
     try {
       const peer = await cluster.get<PeerResource>(ref, signal);
-      if (peer === undefined) return attempts > 0;
+      if (peer === undefined) return found;
+      found = true;
       await defusePeer(cluster, peer, signal);
       const defused = await cluster.get<PeerResource>(ref, signal);
       if (defused === undefined) return true;
       const { uid, resourceVersion } = defused.metadata;
-      if (isDefused(defused)) return await cluster.delete(ref, { uid, resourceVersion, signal });
+      return isDefused(defused) ? await cluster.delete(ref, { uid, resourceVersion, signal }) : 'again';
     } catch (error) {
       if (isResourceMissing(error)) return false;
-      if (!isConflict(error) && !isObjectMissing(error)) throw error;
+      if (isObjectMissing(error)) return 'again';
+      throw error;
     }
-  }
-  throw new FabricError({
-    code: 'unavailable',
-    message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`,
-    object: describeRef(ref),
   });
 }

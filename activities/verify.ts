@@ -1,8 +1,9 @@
-// Verification: a connection is connected when bytes came back over it, on every importing peer.
+// Verification: a connection is connected when bytes came back over it on every importing peer, and nothing that is known of its
+// import and sources says otherwise: bytes alone may come by another source, or from local replicas that the import merged with.
 import { policyRef } from '../src/clusterlink/compose-policy';
 import { reachability } from '../src/clusterlink/compose-peering';
 import type { ProbeReason, ProbeResult } from '../src/clusterlink/probe-job';
-import { CONDITION, type ImportResource } from '../src/clusterlink/resources';
+import { CONDITION, MERGE_LABEL, type ImportResource } from '../src/clusterlink/resources';
 import { IMPORT, sharedRef } from '../src/clusterlink/shared-kind';
 import type { ConnectionInput, Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
@@ -14,10 +15,11 @@ import type { ActivityDeps } from './deps';
 import { awaitConditions } from './managed';
 import { listPeers } from './peering';
 import { removeProbes, runProbe } from './probe-run';
+import { importSlices, type SliceView } from './service-view';
 
 type Input = ConnectionInput & { readonly sources: readonly string[]; readonly access: Access };
 
-/** Each source is met, even when they are chosen at random; and a single one is not believed once. */
+/** Round-robin meets each source twice; by other ways one may be missed, or fail unseen, and `requireHealthy` has to tell. */
 const connectionsFor = (sources: readonly string[]): number => Math.max(3, 2 * sources.length);
 
 /** `verifyConnection`, `removeProbe`. */
@@ -34,6 +36,7 @@ export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verif
       const count = connectionsFor(sources);
       const result = await runProbe(cluster, { ...input, image: verify.image, count });
       if (!result.ok) throw await probeFailure(cluster, input, proof.address, result);
+      await requireHealthy(cluster, input);
       return { ...proof, verified: 'probe', attempts: count, bytes: result.bytes };
     },
 
@@ -53,12 +56,16 @@ async function requireHealthy(cluster: Cluster, { peer, service, sources }: Inpu
     [CONDITION.importTargetPortValid, CONDITION.importServiceValid],
     `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`,
   );
-  const troubles = await sourceTroubles(cluster, peer.namespace, sources);
-  if (troubles.length === 0) return;
+  const [found, troubles] = await Promise.all([
+    cluster.get<ImportResource>(ref, signal()),
+    sourceTroubles(cluster, peer.namespace, sources),
+  ]);
+  const all = [...(found === undefined ? ['it is gone'] : await mergeTroubles(cluster, found)), ...troubles];
+  if (all.length === 0) return;
   throw new FabricError({
     code: 'unreachable',
-    message: `${describeRef(ref)} on peer ${peer.name} has sources that cannot be used: ${troubles.join('; ')}.`,
-    hint: 'See `skyfabric status` for the links.',
+    message: `${describeRef(ref)} on peer ${peer.name} cannot be relied on: ${all.join('; ')}.`,
+    hint: 'See `skyfabric status` for imports and links.',
     peer: peer.name,
     object: describeRef(ref),
   });
@@ -104,7 +111,21 @@ async function diagnose(cluster: Cluster, { claimant, peer, service, sources, ac
   const invalid = (found.status?.conditions ?? [])
     .filter(({ status }) => status !== 'True')
     .map(({ type, message, reason }) => `${type} is not True: ${message ?? reason ?? ''}`);
-  return [...invalid, ...(admitted === undefined ? [`${describeRef(policy)} is missing`] : []), ...troubles];
+  const merge = await mergeTroubles(cluster, found);
+  return [...invalid, ...merge, ...(admitted === undefined ? [`${describeRef(policy)} is missing`] : []), ...troubles];
+}
+
+/** An import that merges carries nothing unless the gateway's endpoints are among the Service's. */
+async function mergeTroubles(cluster: Cluster, { metadata, spec }: ImportResource): Promise<string[]> {
+  if (metadata.labels?.[MERGE_LABEL] !== 'true') return [];
+  const { name, namespace = '' } = metadata;
+  const slices = await cluster.list<SliceView>(importSlices({ name, namespace }), signal());
+  const joined = slices.items.some(
+    ({ endpoints, ports }) =>
+      ports?.some(({ port }) => port === spec.targetPort) === true &&
+      endpoints?.some(({ conditions }) => conditions?.ready !== false) === true,
+  );
+  return joined ? [] : [`no ready endpoint of the gateway has joined Service ${namespace}/${name}`];
 }
 
 async function sourceTroubles(cluster: Cluster, namespace: string, sources: readonly string[]): Promise<string[]> {

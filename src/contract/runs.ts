@@ -54,8 +54,9 @@ export function requestDigest({ request }: PreparedRun): string {
   const keepsOrder = rest['loadBalancing'] === 'static';
   return sha256(
     JSON.stringify(rest, (key, value: unknown) => {
-      if (!Array.isArray(value) || (keepsOrder && key === 'from')) return value;
-      return ['from', 'to', 'peers', 'pairs'].includes(key) ? value.map((item) => JSON.stringify(item)).sort() : value;
+      const list = Array.isArray(value) ? (value as unknown[]) : undefined;
+      if (list === undefined || (keepsOrder && key === 'from')) return value;
+      return ['from', 'to', 'peers', 'pairs'].includes(key) ? list.map((item) => JSON.stringify(item)).sort() : value;
     }),
   );
 }

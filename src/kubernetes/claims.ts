@@ -1,7 +1,6 @@
 // Ownership of shared objects by claims. An object that several runs may need carries one annotation for each claim; its
 // spec is computed from all of them, and it goes (or gets its earlier state back) with the last one. The cluster holds the
 // truth and `resourceVersion` guards it, so any worker can begin, go on or undo at any time.
-import { setTimeout as delay } from 'node:timers/promises';
 import { FabricError, isFabricError } from '../errors/fabric-error';
 import type { Claim, Composed } from './claim-marks';
 import { composedObject, FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims, restoredObject } from './claim-marks';
@@ -9,11 +8,8 @@ import type { Cluster } from './cluster';
 import { digestOf, sameJson } from './digest';
 import type { KubeObject, ObjectRef } from './kube-object';
 import { describeRef } from './kube-object';
-import { isAlreadyExists, isConflict, isObjectMissing, isResourceMissing } from './kubernetes-errors';
-
-/** How often a write that lost against another one is tried anew. */
-const MAX_ATTEMPTS = 12;
-const MAX_PAUSE_MS = 50;
+import { isObjectMissing, isResourceMissing } from './kubernetes-errors';
+import { retryConflicts } from './retry-conflicts';
 
 /**
  * Computes an object from the sum of its claims, of which there is at least one. Pure: it is also asked what earlier claims gave.
@@ -57,6 +53,19 @@ export interface ReleaseClaimsResult<N> {
   readonly remaining: readonly Claim<N>[];
 }
 
+export interface RewriteClaimsOptions<N> {
+  readonly ref: ObjectRef;
+  readonly fabric: string;
+  /** The claims as they should be, from those that are there; at least one, or the object is left as it is. */
+  readonly rewrite: (claims: readonly Claim<N>[]) => readonly Claim<N>[];
+  readonly compose: Compose<N>;
+  /** What to create when there is no such object; without it what is absent, or not this fabric's, is left alone. */
+  readonly create?: (() => KubeObject) | undefined;
+  /** Whether an object without our labels may be taken over; default no. */
+  readonly adopt?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Makes sure that the object exists, carries this claim and is as its claims want it. A claim that has the same need already is
  * left to the run that set it; one with another need is changed, and keeps the one before for `releaseClaims` to bring back.
@@ -73,9 +82,7 @@ export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptio
     }
     assertUsable(current, ref, fabric, adopt);
     const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
-    const claims = withClaim(before, claim);
-    const previous = before.length === 0 ? {} : composeOrNothing(compose, before, current);
-    const object = composedObject({ ref, fabric, claims, composed: compose(claims, current), previous, current });
+    const object = recomposed(compose, { ref, fabric, before, claims: withClaim(before, claim), current });
     if (sameJson(object, current)) return { object: current, created: false, changed: false };
     const replaced = await replaceIfThere(cluster, object, signal);
     if (replaced === undefined) return 'again';
@@ -100,8 +107,7 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
     const remaining = before.flatMap((claim) => (matches(claim) ? withoutRun(claim, run) : [claim]));
     if (sameJson(remaining, before)) return { ...untouched, remaining: before };
     if (remaining.length > 0) {
-      const previous = composeOrNothing(compose, before, current);
-      const object = composedObject({ ref, fabric, claims: remaining, composed: compose(remaining, current), previous, current });
+      const object = recomposed(compose, { ref, fabric, before, claims: remaining, current });
       if ((await replaceIfThere(cluster, object, signal)) === undefined) return 'again';
       return { changed: true, removed: false, remaining };
     }
@@ -123,22 +129,29 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
   });
 }
 
-/** Runs read-modify-write until it does not lose against another writer. */
-async function retryConflicts<R>(ref: ObjectRef, signal: AbortSignal | undefined, attempt: () => Promise<R | 'again'>): Promise<R> {
-  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
-    // Writers that lost at the same moment must not meet again at the same moment.
-    if (attempts > 0) await delay(Math.random() * MAX_PAUSE_MS, undefined, { signal });
-    try {
-      const result = await attempt();
-      if (result !== 'again') return result;
-    } catch (error) {
-      if (!isConflict(error) && !isAlreadyExists(error)) throw error;
+/**
+ * Changes claims that are there (narrowing) or puts recorded ones back (`create`), and composes the object anew; says whether that
+ * changed anything.
+ * @throws with `create`: conflict when the object is somebody else's, pending while it is being deleted; unavailable when others keep
+ *   changing it; and as `compose` and the cluster do
+ */
+export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsOptions<N>): Promise<boolean> {
+  const { ref, fabric, rewrite, compose, create, adopt = false, signal } = options;
+  return retryConflicts(ref, signal, async () => {
+    const current = await getIfKnown(cluster, ref, signal);
+    if (current === undefined) {
+      if (create === undefined) return false;
+      await cluster.create(create(), signal);
+      return true;
     }
-  }
-  throw new FabricError({
-    code: 'unavailable',
-    message: `${describeRef(ref)} was changed by others ${MAX_ATTEMPTS} times in a row.`,
-    object: describeRef(ref),
+    if (create !== undefined) assertUsable(current, ref, fabric, adopt);
+    else if (!isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return false;
+    const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
+    const claims = rewrite(before);
+    if (claims.length === 0) return false;
+    const object = recomposed(compose, { ref, fabric, before, claims, current });
+    if (sameJson(object, current)) return false;
+    return (await replaceIfThere(cluster, object, signal)) === undefined ? 'again' : true;
   });
 }
 
@@ -194,6 +207,20 @@ function withoutRun<N>(claim: Claim<N>, run: string | undefined): Claim<N>[] {
   if (run === undefined) return [];
   if (claim.run === run) return earlier === undefined ? [] : [{ id: claim.id, ...earlier }];
   return earlier?.run === run ? [now] : [claim];
+}
+
+/** The current object with other claims on it. */
+function recomposed<N>(
+  compose: Compose<N>,
+  change: Pick<RewriteClaimsOptions<N>, 'ref' | 'fabric'> & {
+    readonly before: readonly Claim<N>[];
+    readonly claims: readonly Claim<N>[];
+    readonly current: KubeObject;
+  },
+): KubeObject {
+  const { before, claims, current } = change;
+  const previous = before.length === 0 ? {} : composeOrNothing(compose, before, current);
+  return composedObject({ ...change, composed: compose(claims, current), previous });
 }
 
 /** What claims gave before a change, so that fields only they asked for can be taken away; nothing if they contradict each other. */

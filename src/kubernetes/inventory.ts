@@ -5,15 +5,7 @@ import { digestOf, sameJson } from './digest';
 import type { KubeObject } from './kube-object';
 import { describeRef, refOf } from './kube-object';
 import { isResourceMissing } from './kubernetes-errors';
-
-/** One object of the fabric. */
-export interface InventoryEntry {
-  /** `Kind namespace/name`. */
-  readonly object: string;
-  /** Of its contents, our labels and its claims' needs; not of its status, nor of what controllers fill in. */
-  readonly digest: string;
-  readonly claims: readonly { readonly id: string; readonly by: string; readonly run: string }[];
-}
+import type { InventoryEntry } from '../model/claimant';
 
 /** Objects as `Kind namespace/name`; all three empty when nothing differs. */
 export interface InventoryDifference {
@@ -101,7 +93,8 @@ function entryOf(object: KubeObject): InventoryEntry {
   const marks = [MANAGED_BY_LABEL, FABRIC_LABEL, ORIGIN_LABEL].map((label) => labels[label]);
   return {
     object: describeRef(refOf(object)),
+    // Of its contents, our labels and its claims' needs; not of its status, nor of what controllers fill in.
     digest: digestOf({ contents, marks, needs: claims.map(({ id, need }) => ({ id, need })) }),
-    claims: claims.map(({ id, by, run }) => ({ id, by, run })),
+    claims: claims.map(({ id }) => id),
   };
 }

@@ -60,7 +60,11 @@ export function loadContext(name: string, kubeconfig?: string): KubeConfig {
     ['user', context.user, config.getUser(context.user)],
   ] as const) {
     if (found === null)
-      throw new FabricError({ code: 'invalid', message: `Context ${name} names ${what} ${wanted}, which is not in ${where}.` });
+      throw new FabricError({
+        code: 'invalid',
+        message: `Context ${name} names ${what} ${cleanText(wanted)}, which is not in ${where}.`,
+        hint: `Add the ${what}, or name another one: \`kubectl config set-context ${name} --${what} …\`.`,
+      });
   }
   config.setCurrentContext(name);
   return config;

@@ -1,7 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { signal, tellProgress } from '../../activities/activity-context';
+import { signal, tellProgress, withinAttempt } from '../../activities/activity-context';
 import { attempt } from '../../activities/attempt';
 import { FabricError } from '../../src/errors/fabric-error';
 
@@ -66,4 +66,38 @@ test('cancellation reaches the I/O of a step and ends it as cancelled', async ()
   );
   env.cancel();
   await expect(running).rejects.toBeInstanceOf(CancelledFailure);
+});
+
+test('a step whose time is up is stopped, even if nobody tells the worker', async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+  try {
+    const env = new MockActivityEnvironment(
+      {
+        startToCloseTimeoutMs: 60_000,
+        scheduleToCloseTimeoutMs: 90_000,
+        scheduledTimestampMs: 1,
+        currentAttemptScheduledTimestampMs: 45_001,
+      },
+      { logger: new DefaultLogger('ERROR') },
+    );
+    const waits: number[] = [];
+    const running = env.run(
+      attempt(async () => {
+        // The second attempt has what the first one left.
+        waits.push(withinAttempt(10_000), withinAttempt(120_000));
+        await new Promise<never>((_resolve, reject) => {
+          signal().addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+        });
+      }),
+      {},
+    );
+    const ended = running.catch((error: unknown) => error);
+    await jest.advanceTimersByTimeAsync(44_999);
+    expect(waits).toEqual([10_000, 40_000]);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await ended).toMatchObject({ type: 'unavailable', nonRetryable: false, message: 'The attempt did not end within 45 s.' });
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
 });

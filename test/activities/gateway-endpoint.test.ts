@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import { attempt } from '../../activities/attempt';
 import { awaitGateway as awaitDirectly } from '../../activities/gateway-endpoint';
 import type { KubeObject } from '../../src/kubernetes/kube-object';
 import type { PeerInput } from '../../src/model/peer';
@@ -99,6 +100,20 @@ test('of a node port the address is that of a ready node, from outside when ther
     { type: 'ExternalIP', address: '203.0.113.3' },
   ]);
   expect((await awaitGateway({ ingress: { type: 'NodePort' } })).endpoint).toEqual({ host: '203.0.113.3', port });
+});
+
+test('a wait ends before its attempt does, so that the attempt can tell why', async () => {
+  await setReady('cl-dataplane', 0);
+  const place = { cluster: bench.cluster, fabric: FABRIC, namespace: NAMESPACE, peer: 'west', signal: new AbortController().signal };
+  const info = { startToCloseTimeoutMs: 6_100, scheduleToCloseTimeoutMs: 6_100 };
+  const waiting = new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') }).run(
+    attempt(async () => awaitDirectly(place, bench.peer, false)),
+    {},
+  );
+  await expect(waiting).rejects.toMatchObject({
+    type: 'unready',
+    message: expect.stringMatching(/cl-dataplane has 0 of 1 pods available/) as string,
+  });
 });
 
 test('a wait that fails names what the pods wait for', async () => {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { KubeObject } from '../../src/kubernetes/kube-object';
+import { createFabricAuthority } from '../../src/pki/certificate';
 import { claimantOf, inNamespace, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
 
 let bench: GatewayBench;
@@ -68,6 +69,14 @@ test('removal leaves nothing, and the namespace that was there before stays as i
   expect(await release(ONE, 'all')).toMatchObject({ changed: false });
 });
 
+test('a run that is undone before it deployed leaves no key behind in a namespace that was there before', async () => {
+  await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+  const before = await bench.contents();
+  await bench.run('prepareGateway', bench.input(ONE));
+  await release(ONE, 'run');
+  expect(await bench.contents()).toBe(before);
+});
+
 test('a namespace of ours that others use stays with them', async () => {
   await bench.install(ONE);
   await bench.cluster.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: NAMESPACE } });
@@ -76,6 +85,20 @@ test('a namespace of ours that others use stays with them', async () => {
   });
   expect(await bench.inventory()).toEqual([]);
   expect(await bench.cluster.get(inNamespace('v1', 'ConfigMap', 'theirs'))).toBeDefined();
+});
+
+test.each([
+  ['v1', 'PersistentVolumeClaim'],
+  ['apps/v1', 'StatefulSet'],
+  ['apps/v1', 'DaemonSet'],
+  ['batch/v1', 'CronJob'],
+  ['networking.k8s.io/v1', 'Ingress'],
+])('a namespace of ours stays with the %s %s of others', async (apiVersion, kind) => {
+  await bench.install(ONE);
+  await bench.cluster.create({ apiVersion, kind, metadata: { name: 'theirs', namespace: NAMESPACE } });
+  const { note } = await release(ONE, 'all');
+  expect(note).toContain(`because ${kind} ${NAMESPACE}/theirs in it is not ours`);
+  expect(await bench.cluster.get(inNamespace(apiVersion, kind, 'theirs'))).toBeDefined();
 });
 
 test('two claims on one gateway: it goes with the last one, whoever made it', async () => {
@@ -154,6 +177,33 @@ describe("what is somebody else's is refused before anything is written", () => 
     await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
     await bench.cluster.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'cl-controlplane', namespace: NAMESPACE } });
     await refused({}, 'conflict', /ServiceAccount clusterlink-system\/cl-controlplane/);
+  });
+  test.each([
+    ['v1', 'Secret', 'jwk'],
+    ['coordination.k8s.io/v1', 'Lease', 'cl-controlplane'],
+  ])('what the control plane would take for its own: %s %s %s', async (apiVersion, kind, name) => {
+    await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+    await bench.cluster.create({ apiVersion, kind, metadata: { name, namespace: NAMESPACE } });
+    await refused({}, 'conflict', new RegExp(`^${kind} ${NAMESPACE}/${name} stands where no gateway is`));
+    expect(await bench.cluster.get(inNamespace(apiVersion, kind, name))).toBeDefined();
+    const { peer, clusterlink } = bench.input(ONE);
+    const { findings } = await bench.run('preflight', { fabric: ONE.fabric, peer, clusterlink });
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'gateway', ok: false }));
+  });
+  test('a gateway under another authority, where other requests rely on it', async () => {
+    await bench.install(ONE);
+    const before = await bench.contents();
+    const { certificatePem } = await createFabricAuthority({ fabric: ONE.fabric, keyBits: 2048 });
+    await expect(bench.run('prepareGateway', { ...bench.input(TWO), authorityPem: certificatePem })).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('another authority of fabric default') as string,
+      hint: expect.stringContaining('key store') as string,
+    });
+    expect(await bench.contents()).toBe(before);
+    // Its only request may renew everything.
+    expect(await bench.run('prepareGateway', { ...bench.input(ONE), authorityPem: certificatePem })).toMatchObject({
+      note: 'certificate requested',
+    });
   });
   test('a gateway of another fabric', async () => {
     await bench.install({ ...ONE, fabric: 'other' });

@@ -2,8 +2,14 @@ import fc from 'fast-check';
 import { FabricError } from '../../src/errors/fabric-error';
 import type { Claim } from '../../src/kubernetes/claim-marks';
 import { readClaims } from '../../src/kubernetes/claim-marks';
-import type { Compose, EnsureClaimResult, ReleaseClaimsOptions, ReleaseClaimsResult } from '../../src/kubernetes/claims';
-import { ensureClaim, releaseClaims } from '../../src/kubernetes/claims';
+import type {
+  Compose,
+  EnsureClaimResult,
+  ReleaseClaimsOptions,
+  ReleaseClaimsResult,
+  RewriteClaimsOptions,
+} from '../../src/kubernetes/claims';
+import { ensureClaim, releaseClaims, rewriteClaims } from '../../src/kubernetes/claims';
 import type { KubeObject, ObjectRef } from '../../src/kubernetes/kube-object';
 import type { SimulatedCluster } from './simulated-cluster';
 import { startSimulatedCluster } from './simulated-cluster';
@@ -59,6 +65,9 @@ function release(options: Partial<ReleaseClaimsOptions<Need>> & { id?: string } 
     ...rest,
   });
 }
+
+const rewrite = (change: RewriteClaimsOptions<Need>['rewrite'], extra: Pick<RewriteClaimsOptions<Need>, 'create'> = {}): Promise<boolean> =>
+  rewriteClaims<Need>(simulated.cluster, { ref: REF, fabric: FABRIC, rewrite: change, compose, ...extra });
 
 const read = (): Promise<ConfigMap | undefined> => simulated.cluster.get<ConfigMap>(REF);
 
@@ -311,7 +320,31 @@ describe('races', () => {
   test('endless 409s end as unavailable', async () => {
     await ensure(claimed('a', ['west']));
     simulated.faults.add({ match: { verb: 'update' }, fault: 'conflict', times: Infinity });
-    await expect(ensure(claimed('b', ['south']))).rejects.toMatchObject({ code: 'unavailable', object: 'ConfigMap default/shared' });
+    await expect(ensure(claimed('b', ['south']))).rejects.toMatchObject({
+      code: 'unavailable',
+      object: 'ConfigMap default/shared',
+      hint: expect.stringContaining('managedFields') as string,
+    });
+  });
+
+  test('a rewrite that loses is done anew, from the claims as they are then', async () => {
+    await ensure(claimed('a', ['west']));
+    await ensure(claimed('b', ['south']));
+    simulated.faults.add({ match: { verb: 'update' }, fault: 'conflict', times: 3 });
+    expect(await rewrite((claims) => claims.map((claim) => (claim.id === 'a' ? claimed('a', ['north']) : claim)))).toBe(true);
+    expect((await read())?.data).toEqual({ north: 'yes', south: 'yes' });
+    expect(await rewrite((claims) => claims)).toBe(false);
+  });
+
+  test('a rewrite leaves alone what is absent or not of this fabric, unless it is to put something back', async () => {
+    expect(await rewrite(() => [claimed('a', ['west'])])).toBe(false);
+    await simulated.cluster.create({ ...REF, metadata: { name: REF.name, namespace: 'default' }, data: {} } as KubeObject);
+    const before = await content();
+    expect(await rewrite(() => [claimed('a', ['west'])])).toBe(false);
+    await expect(rewrite(() => [claimed('a', ['west'])], { create: () => ({ ...REF, metadata: REF }) })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await content()).toEqual(before);
   });
 
   test.each(['create', 'update'] as const)(

@@ -29,7 +29,7 @@ test('everything of the fabric is listed, sorted, with its claims; kinds that ar
   await ensure(SECRET, { data: { key: 'c2VjcmV0' } });
   await ensure({ ...SECRET, name: 'other' }, {}, 'red');
   const entries = await inventory();
-  const claims = [{ id: 'member', by: 'bootstrap', run: 'run-1' }];
+  const claims = ['member'];
   expect(entries).toEqual([
     { object: 'Secret default/keys', digest: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown, claims },
     { object: 'Service default/gateway', digest: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown, claims },
@@ -63,7 +63,7 @@ test('what was added, removed or changed is told', async () => {
   });
 });
 
-test('a claim that passed to another run counts as a change', async () => {
+test('a claim that came counts as a change', async () => {
   await ensure(SECRET, { data: {} });
   const before = await inventory();
   await ensureClaim(simulated.cluster, {

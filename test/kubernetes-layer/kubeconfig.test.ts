@@ -92,7 +92,11 @@ test.each([
 test('a context whose user is missing is invalid', () => {
   const path = write('config', ['west'], { users: [] });
   expect(() => loadContext('west', path)).toThrow(
-    expect.objectContaining({ code: 'invalid', message: `Context west names user west, which is not in ${path}.` }) as Error,
+    expect.objectContaining({
+      code: 'invalid',
+      message: `Context west names user west, which is not in ${path}.`,
+      hint: 'Add the user, or name another one: `kubectl config set-context west --user …`.',
+    }) as Error,
   );
 });
 

@@ -1,6 +1,7 @@
 // The show: the main job, part by part, on simulated clusters. Each part checks what it shows.
 import { prepareRun, type RunKind, type Runs } from '../../contract/runs';
-import { diffInventory, type InventoryEntry, takeInventory } from '../../kubernetes/inventory';
+import { diffInventory, takeInventory } from '../../kubernetes/inventory';
+import type { InventoryEntry } from '../../model/claimant';
 import type { PeerInput } from '../../model/peer';
 import { startRun } from '../../temporal/runs';
 import { followRun, type RunEnd } from '../follow-run';

@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { accessActivities } from '../../../activities/access';
+import { beginAttempt } from '../../../activities/activity-context';
 import type { ActivityDeps } from '../../../activities/deps';
 import { exportActivities } from '../../../activities/export';
 import { importActivities } from '../../../activities/import';
@@ -58,10 +60,11 @@ export interface Bench {
   readonly faults: FaultInjector;
   /** The requests of the steps, in order, without watches. */
   readonly requests: ApiRequest[];
-  /** Runs a step as a worker does. */
+  /** Runs a step as a worker does. @param attemptMs how long the attempt may take; default for ever */
   run<Name extends keyof ManagementSteps>(
     name: Name,
     input: Parameters<ManagementSteps[Name]>[0],
+    attemptMs?: number,
   ): Promise<Awaited<ReturnType<ManagementSteps[Name]>>>;
   inventory(): Promise<readonly InventoryEntry[]>;
   spec(ref: ObjectRef): Promise<Record<string, unknown> | undefined>;
@@ -111,9 +114,14 @@ export async function startBench(): Promise<Bench> {
   };
   const stop = new AbortController();
   const informers: Informer<KubeObject>[] = [];
-  const run: Bench['run'] = async (name, input) => {
+  const run: Bench['run'] = async (name, input, attemptMs) => {
     const step = steps[name] as (given: unknown) => Promise<unknown>;
-    return (await new MockActivityEnvironment({}, { logger: SILENT }).run<[unknown], unknown, typeof step>(step, input)) as never;
+    const timed = async (given: unknown): Promise<unknown> => {
+      const clock = attemptMs === undefined ? undefined : beginAttempt(Context.current());
+      return step(given).finally(() => clock?.end());
+    };
+    const info = attemptMs === undefined ? {} : { startToCloseTimeoutMs: attemptMs, scheduleToCloseTimeoutMs: attemptMs };
+    return (await new MockActivityEnvironment(info, { logger: SILENT }).run<[unknown], unknown, typeof step>(timed, input)) as never;
   };
   return {
     peer,

@@ -1,5 +1,10 @@
-import type { KubeObject } from '../../../src/kubernetes/kube-object';
+import type { KubeObject, ObjectRef } from '../../../src/kubernetes/kube-object';
 import { ANYBODY, claimant, claimsOn, deployWeb, GATEWAYS, objectRef, startBench, WEB, type Bench } from './bench';
+
+jest.mock('../../../activities/management-timeouts', () => ({
+  ...jest.requireActual<object>('../../../activities/management-timeouts'),
+  SERVICES_GONE_TIMEOUT_MS: 300,
+}));
 
 const REF = objectRef('Import', WEB.namespace, WEB.name);
 let bench: Bench;
@@ -132,16 +137,69 @@ test('Sources are taken out of every claim, and restored as they were, beside wh
   expect((await claimsOn(bench, REF))['a']).not.toHaveProperty('earlier');
 });
 
-test('Without a control plane, what it made for the import is removed and told.', async () => {
-  await ensure('a', ['east']);
-  const orphan = await bench.cluster.get(objectRef('Service', 'shop', 'web'));
-  await bench.cluster.patchStatus(
-    { apiVersion: 'apps/v1', kind: 'Deployment', namespace: GATEWAYS, name: 'cl-controlplane' },
-    { status: { replicas: 0 } },
-  );
-  bench.stopControlplane();
-  const { note } = await bench.run('releaseImports', { claimant: claimant('a'), peer: bench.peer, scope: 'claim', selection: {} });
-  expect(orphan).toBeDefined();
-  expect(note).toBe('removed; cl-controlplane does not run, so Service shop/web went by hand');
-  await expect(bench.cluster.get(objectRef('Service', 'shop', 'web'))).resolves.toBeUndefined();
+describe('what the control plane made for an import that is gone', () => {
+  const SERVICE = objectRef('Service', WEB.namespace, WEB.name);
+  const SLICE: ObjectRef = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace: WEB.namespace, name: 'clusterlink-web' };
+  const BY_HAND = 'cl-controlplane had left Service shop/web, EndpointSlice shop/clusterlink-web, removed by hand';
+  const release = (selection: { service?: typeof WEB } = { service: WEB }): ReturnType<typeof bench.run<'releaseImports'>> =>
+    bench.run('releaseImports', { claimant: claimant('a'), peer: bench.peer, scope: 'claim', selection });
+  const left = (): Promise<unknown[]> => Promise.all([bench.cluster.get(SERVICE), bench.cluster.get(SLICE)]);
+
+  beforeEach(async () => {
+    await ensure('a', ['east']);
+    const labels = { 'endpointslice.kubernetes.io/managed-by': 'clusterlink.net', 'kubernetes.io/service-name': WEB.name };
+    const { name, namespace } = SLICE;
+    await bench.cluster.create({ ...SLICE, metadata: { name, namespace, labels }, addressType: 'IPv4', endpoints: [] } as KubeObject);
+  });
+  const stopControlplane = async (replicas: number): Promise<void> => {
+    bench.stopControlplane();
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: GATEWAYS, name: 'cl-controlplane' };
+    await bench.cluster.patchStatus(deployment, { status: { replicas } });
+  };
+
+  test('is removed and told when no control plane runs.', async () => {
+    await stopControlplane(0);
+    await expect(release()).resolves.toEqual({ changed: true, note: `removed; ${BY_HAND}` });
+    await expect(left()).resolves.toEqual([undefined, undefined]);
+  });
+
+  test.each([{ service: WEB }, {}])('is also removed when the Import went in an earlier attempt, selected by %j.', async (selection) => {
+    await stopControlplane(0);
+    bench.faults.add({ match: { verb: 'list', resource: 'services', userAgent: /^skyfabric$/ }, fault: 'error-before' });
+    await expect(release(selection)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(bench.cluster.get(REF)).resolves.toBeUndefined();
+    await expect(release(selection)).resolves.toEqual({ changed: true, note: `nothing to take back; ${BY_HAND}` });
+    await expect(left()).resolves.toEqual([undefined, undefined]);
+    await expect(release(selection)).resolves.toEqual({ changed: false, note: 'nothing to take back' });
+  });
+
+  test('is given its time, then removed when a control plane runs that never saw the Import go.', async () => {
+    await stopControlplane(1);
+    await expect(release()).resolves.toEqual({ changed: true, note: `removed; ${BY_HAND}` });
+    await expect(left()).resolves.toEqual([undefined, undefined]);
+  });
+
+  test('stays while the Import does, and another service is not looked at.', async () => {
+    await ensure('b', ['east']);
+    await expect(release()).resolves.toEqual({ changed: true, note: 'claims taken back' });
+    await stopControlplane(0);
+    await bench.cluster.delete(REF);
+    await release({ service: { ...WEB, name: 'other' } });
+    await expect(left()).resolves.toEqual([expect.anything(), expect.anything()]);
+  });
+});
+
+test.each([
+  ['names its port 80 "http"', { ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }],
+  ['has no TCP port 80', { ports: [{ port: 8080, protocol: 'TCP' }] }],
+  ['is headless', { clusterIP: 'None', ports: [{ port: 80, protocol: 'TCP' }] }],
+  ['is an ExternalName', { type: 'ExternalName', externalName: 'example.org' }],
+])('A Service that %s is refused for merging: no endpoints could join it.', async (words, spec) => {
+  await bench.cluster.create({ ...objectRef('Service', 'shop', 'web'), metadata: { name: 'web', namespace: 'shop' }, spec } as KubeObject);
+  await expect(ensure('a', ['east'], { merge: true })).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining(`Service shop/web on peer west, which ${words}`) as string,
+    hint: expect.stringContaining('without a name') as string,
+  });
+  await expect(bench.inventory()).resolves.toEqual([]);
 });

@@ -106,6 +106,20 @@ test('A run takes back only what it set, and everything goes with scope all.', a
   });
 });
 
+test('With scope all only the selected claims go, and a Peer that another one claims since is not gone.', async () => {
+  await ensure('a');
+  const { claims } = await bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { remotes: ['east'] } });
+  await ensure('b');
+  const selection = { remotes: ['east'], claims: claims.map(({ claim }) => claim) };
+  const input = { claimant: claimant('x'), peer: bench.peer, scope: 'all' as const, selection };
+  await expect(bench.run('releasePeerings', input)).resolves.toEqual({ changed: true, note: 'claims taken back', gone: [] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+  expect(Object.keys(await claimsOn(bench, REF))).toEqual(['b']);
+  await expect(bench.run('releasePeerings', { ...input, selection: { ...selection, claims: [] } })).resolves.toMatchObject({ gone: [] });
+  await release('b');
+  await expect(bench.run('releasePeerings', input)).resolves.toEqual({ changed: false, note: 'nothing to take back', gone: ['east'] });
+});
+
 test('A Peer of somebody else is a conflict, and is removed only by removePeer.', async () => {
   await bench.cluster.create({ ...REF, metadata: { name: 'east', namespace: GATEWAYS }, spec: { gateways: [EAST] } } as KubeObject);
   await expect(ensure('a')).rejects.toMatchObject({ code: 'conflict' });

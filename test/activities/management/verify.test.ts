@@ -9,6 +9,7 @@ jest.mock('../../../activities/management-timeouts', () => ({
   PROBE_POD_TIMEOUT_MS: 1_500,
 }));
 
+const IMPORT = objectRef('Import', WEB.namespace, WEB.name);
 let bench: Bench;
 let jobs: Informer<JobView>;
 const stop = new AbortController();
@@ -22,13 +23,37 @@ interface JobView extends KubeObject {
   };
 }
 
-beforeEach(async () => {
-  bench = await startBench();
+const conditions = (...types: readonly string[]): object => ({
+  status: {
+    conditions: types.map((type) => ({ type, status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' })),
+  },
+});
+const reachable = (peer: string): Promise<unknown> =>
+  bench.cluster.patchStatus(objectRef('Peer', GATEWAYS, peer), conditions('PeerReachable'));
+async function createPeer(name: string): Promise<void> {
   await bench.cluster.create({
-    ...objectRef('Peer', GATEWAYS, 'east'),
-    metadata: { name: 'east', namespace: GATEWAYS },
+    ...objectRef('Peer', GATEWAYS, name),
+    metadata: { name, namespace: GATEWAYS },
     spec: { gateways: [{ host: '192.0.2.1', port: 443 }] },
   } as KubeObject);
+}
+async function createImport(...types: readonly string[]): Promise<void> {
+  await bench.cluster.create({
+    ...IMPORT,
+    metadata: { name: WEB.name, namespace: WEB.namespace },
+    spec: { port: 80, targetPort: 30_001, sources: [], lbScheme: 'random' },
+  } as KubeObject);
+  if (types.length > 0) await bench.cluster.patchStatus(IMPORT, conditions(...types));
+}
+/** All that is known of the import and its source `east` is well. */
+async function makeHealthy(): Promise<void> {
+  await createImport('ImportTargetPortValid', 'ImportServiceValid');
+  await reachable('east');
+}
+
+beforeEach(async () => {
+  bench = await startBench();
+  await createPeer('east');
   jobs = new Informer<JobView>(bench.cluster, { apiVersion: 'batch/v1', kind: 'Job' }, stop.signal);
   await jobs.synced;
 });
@@ -69,18 +94,26 @@ const verify = (
   access: Access = ANYBODY,
   mode: 'probe' | 'status' = 'probe',
   sources = ['east'],
+  attemptMs?: number,
 ): ReturnType<typeof bench.run<'verifyConnection'>> =>
-  bench.run('verifyConnection', {
-    claimant: claimant('a'),
-    peer: bench.peer,
-    service: WEB,
-    sources,
-    access,
-    verify: mode === 'probe' ? { mode, image: 'busybox:1.36' } : { mode },
-  });
+  bench.run(
+    'verifyConnection',
+    {
+      claimant: claimant('a'),
+      peer: bench.peer,
+      service: WEB,
+      sources,
+      access,
+      verify: mode === 'probe' ? { mode, image: 'busybox:1.36' } : { mode },
+    },
+    attemptMs,
+  );
 const jobsLeft = async (): Promise<number> => (await bench.cluster.list({ apiVersion: 'batch/v1', kind: 'Job' })).items.length;
 
 test('Bytes on every connection are the proof, and the Job is gone afterwards.', async () => {
+  await makeHealthy();
+  await createPeer('south');
+  await reachable('south');
   const seen = runPods(ended('ok bytes=360'), 'Succeeded');
   await expect(verify(ANYBODY, 'probe', ['east', 'south'])).resolves.toEqual({
     peer: 'west',
@@ -94,6 +127,7 @@ test('Bytes on every connection are the proof, and the Job is gone afterwards.',
 });
 
 test('The pod is one that the policy admits, found by its fabric, and never an endpoint of a Service.', async () => {
+  await makeHealthy();
   await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'clients' } });
   await bench.cluster.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'caller', namespace: 'clients' } });
   const seen = runPods(ended('ok bytes=1'), 'Succeeded');
@@ -126,12 +160,8 @@ test.each([
 });
 
 test('The diagnosis names what is wrong with the import, its policy and its sources.', async () => {
-  await bench.cluster.create({
-    ...objectRef('Import', 'shop', 'web'),
-    metadata: { name: 'web', namespace: 'shop' },
-    spec: { port: 80, sources: [], lbScheme: 'random' },
-  } as KubeObject);
-  await bench.cluster.patchStatus(objectRef('Import', 'shop', 'web'), {
+  await createImport();
+  await bench.cluster.patchStatus(IMPORT, {
     status: {
       conditions: [
         { type: 'ImportServiceValid', status: 'False', reason: 'Error', message: 'is taken', lastTransitionTime: '2026-01-01T00:00:00Z' },
@@ -179,6 +209,7 @@ test('A pod that is forbidden is told in the words of the event.', async () => {
 });
 
 test('A Job that an earlier attempt left is replaced, and removeProbe takes it away.', async () => {
+  await makeHealthy();
   bench.faults.add({ match: { verb: 'delete', resource: 'jobs' }, fault: 'error-before', times: 2 });
   runPods(ended('ok bytes=9'), 'Succeeded');
   await expect(verify()).rejects.toMatchObject({ code: 'unavailable' });
@@ -196,22 +227,12 @@ test('A Job that an earlier attempt left is replaced, and removeProbe takes it a
 
 test("With mode status only conditions count: the import's, and that every source is reachable.", async () => {
   await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({ code: 'unready' });
-  await bench.cluster.create({
-    ...objectRef('Import', 'shop', 'web'),
-    metadata: { name: 'web', namespace: 'shop' },
-    spec: { port: 80, sources: [], lbScheme: 'random' },
-  } as KubeObject);
-  const conditions = (types: readonly string[]): object => ({
-    status: {
-      conditions: types.map((type) => ({ type, status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' })),
-    },
-  });
-  await bench.cluster.patchStatus(objectRef('Import', 'shop', 'web'), conditions(['ImportTargetPortValid', 'ImportServiceValid']));
+  await createImport('ImportTargetPortValid', 'ImportServiceValid');
   await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({
     code: 'unreachable',
     message: expect.stringContaining('east is not reachable') as string,
   });
-  await bench.cluster.patchStatus(objectRef('Peer', GATEWAYS, 'east'), conditions(['PeerReachable']));
+  await reachable('east');
   await expect(verify(ANYBODY, 'status')).resolves.toEqual({
     peer: 'west',
     verified: 'status',
@@ -219,4 +240,60 @@ test("With mode status only conditions count: the import's, and that every sourc
     bytes: 0,
     address: 'web.shop.svc:80',
   });
+});
+
+test('Bytes are no proof while a source cannot be reached: another one may have answered for it.', async () => {
+  runPods(ended('ok bytes=360'), 'Succeeded');
+  await makeHealthy();
+  await createPeer('south');
+  await expect(verify(ANYBODY, 'probe', ['east', 'south', 'north'])).rejects.toMatchObject({
+    code: 'unreachable',
+    message: 'Import shop/web on peer west cannot be relied on: south is not reachable; north has no Peer.',
+  });
+  await expect(jobsLeft()).resolves.toBe(0);
+});
+
+test('Bytes are no proof of an import that is not valid.', async () => {
+  runPods(ended('ok bytes=360'), 'Succeeded');
+  await createImport('ImportTargetPortValid');
+  await reachable('east');
+  await expect(verify()).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('no condition ImportServiceValid') as string,
+  });
+});
+
+test("Bytes are no proof of a merging import until the gateway's endpoints have joined its Service: local replicas answer too.", async () => {
+  runPods(ended('ok bytes=360'), 'Succeeded');
+  await makeHealthy();
+  await bench.cluster.patch(IMPORT, { metadata: { labels: { 'import.clusterlink.net/merge': 'true' } } });
+  const notJoined = {
+    code: 'unreachable',
+    message: expect.stringContaining('no ready endpoint of the gateway has joined Service shop/web') as string,
+  };
+  await expect(verify()).rejects.toMatchObject(notJoined);
+  const slice: KubeObject = {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: 'clusterlink-3-web-x',
+      namespace: WEB.namespace,
+      labels: { 'endpointslice.kubernetes.io/managed-by': 'clusterlink.net', 'kubernetes.io/service-name': WEB.name },
+    },
+  };
+  const ports = [{ port: 30_001, protocol: 'TCP' }];
+  const endpoint = { addresses: ['192.0.2.7'], conditions: { ready: false } };
+  await bench.cluster.create({ ...slice, addressType: 'IPv4', ports, endpoints: [endpoint] } as KubeObject);
+  await expect(verify(ANYBODY, 'status')).rejects.toMatchObject(notJoined);
+  await bench.cluster.patch(refOf(slice), { endpoints: [{ ...endpoint, conditions: { ready: true } }] });
+  await expect(verify(ANYBODY, 'status')).resolves.toMatchObject({ verified: 'status' });
+});
+
+test('A probe that does not end is given up and told before its attempt is over.', async () => {
+  runPods({ running: { startedAt: '2026-01-01T00:00:00Z' } }, 'Running');
+  await expect(verify(ANYBODY, 'probe', ['east'], 6_000)).rejects.toMatchObject({
+    code: 'unready',
+    message: expect.stringContaining('Job shop/probe-a has not ended') as string,
+  });
+  await expect(jobsLeft()).resolves.toBe(0);
 });
