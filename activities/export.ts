@@ -40,7 +40,7 @@ export function exportActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
 
 /**
  * ClusterLink asks only whether the Service is there, and never looks at its port.
- * @throws pending while the Service is missing: it may be about to be deployed; not_found when it has another port, or no namespace
+ * @throws not_found when there is no such Service, namespace or port: most often a slip, so it is told at once
  */
 async function requirePort(cluster: Cluster, peer: string, { name, namespace, port }: Service): Promise<void> {
   const object = `Service ${namespace}/${name}`;
@@ -48,7 +48,7 @@ async function requirePort(cluster: Cluster, peer: string, { name, namespace, po
   if (service === undefined) {
     await requireNamespace(cluster, peer, namespace);
     throw new FabricError({
-      code: 'pending',
+      code: 'not_found',
       message: `Peer ${peer} has no ${object} to export.`,
       hint: `Deploy it on ${peer}, or leave ${peer} out of \`from\`.`,
       peer,

@@ -51,7 +51,7 @@ export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
 
 /**
  * The Service of the import's name must be there to merge with, and must not be there otherwise.
- * @throws pending while it is missing; conflict when it is somebody else's, or none that endpoints of the gateway could join
+ * @throws not_found when it is missing; conflict when it is somebody else's, or none that endpoints of the gateway could join
  */
 async function requireRoom(cluster: Cluster, { peer, service: { name, namespace, port } }: ConnectionInput, merge: boolean): Promise<void> {
   const object = `Service ${namespace}/${name}`;
@@ -59,7 +59,7 @@ async function requireRoom(cluster: Cluster, { peer, service: { name, namespace,
   const own = found === undefined || isImportService(found) ? undefined : found;
   if (merge && own === undefined) {
     throw new FabricError({
-      code: 'pending',
+      code: 'not_found',
       message: `Peer ${peer.name} has no ${object} that the import could merge with.`,
       hint: `Deploy it on ${peer.name}, or connect without --merge.`,
       peer: peer.name,

@@ -181,7 +181,7 @@ async function prepareWorker(
 async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authorityPem: string): Promise<PeerResult> {
   const { claimant } = run;
   const { fabric, clusterlink, certificates } = request;
-  const undo: Undo = { title: 'remove gateway', act: (activities) => activities.releaseGateway({ claimant, peer, scope: 'run' }) };
+  const undo: Undo = { title: 'take back gateway', act: (activities) => activities.releaseGateway({ claimant, peer, scope: 'run' }) };
   const input = { claimant, peer, clusterlink, certificates, authorityPem };
   const prepared = await run.step({ title: 'prepare gateway', peer, undo }, (activities) => activities.prepareGateway(input));
   const { requestPem } = prepared;

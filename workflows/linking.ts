@@ -32,7 +32,7 @@ export async function linkPeers(
     linked.map(({ place, others, names }) => () => {
       const peer = addressOf(place);
       const undo: Undo = {
-        title: 'remove links',
+        title: 'take back links',
         act: (activities) => activities.releasePeerings({ claimant, peer, scope: 'run', selection: { remotes: names } }),
       };
       return run.step({ title: 'create links', peer: place, undo }, (activities) =>

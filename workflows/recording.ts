@@ -13,7 +13,11 @@ export async function membersOf(
   const { fabric } = run.claimant;
   const { register } = await run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric }));
   if (register === undefined) {
-    throw new FabricError({ code: 'not_found', message: `there is no fabric ${fabric}`, hint: 'Make it with `skyfabric bootstrap`.' });
+    throw new FabricError({
+      code: 'not_found',
+      message: `there is no fabric ${fabric}`,
+      hint: 'Mend the name; a fabric is made with `skyfabric bootstrap`.',
+    });
   }
   const members = new Map(register.peers.map((peer) => [peer.name, peer]));
   const unknown = [...new Set(names)].filter((name) => !members.has(name)).sort();
@@ -21,7 +25,7 @@ export async function membersOf(
     throw new FabricError({
       code: 'not_found',
       message: `fabric ${fabric} has no ${unknown.length === 1 ? 'peer' : 'peers'} ${unknown.join(', ')}; its peers are ${[...members.keys()].join(', ')}`,
-      hint: 'Add clusters with `skyfabric bootstrap`, or mend the name.',
+      hint: 'Mend the name; clusters are added with `skyfabric bootstrap`.',
     });
   }
   return { register, members };

@@ -252,7 +252,11 @@ export class Run {
       this.publish();
       try {
         await entry.undo.act(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'));
-        for (const step of steps) step.state = 'undone';
+        for (const step of steps) {
+          step.state = 'undone';
+          // What it had done is no longer so.
+          delete step.note;
+        }
         this.undone.push(`${entry.peer === undefined ? '' : `${entry.peer.name}: `}${entry.undo.title}`);
       } catch (error) {
         for (const step of steps) step.state = 'not-undone';
@@ -269,7 +273,9 @@ export class Run {
     const { peer, before } = known;
     this.inventories.delete(name);
     try {
-      const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, 'look');
+      // Where undoing has failed already the cluster is away, and is not waited for once more.
+      const patience = this.residue.some((left) => left.peer === name) ? 'look' : 'undo';
+      const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, patience);
       const { value } = await activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) });
       this.counts.set(name, { before: before.length, after: value.entries.length });
       return differences(before, value.entries, this.claims).map((difference) => ({ peer: name, ...difference }));

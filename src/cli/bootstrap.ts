@@ -7,7 +7,7 @@ import { GATEWAY_FLAGS } from './gateway-flags';
 import { readLinks } from './links-flag';
 import type { Paint } from './paint';
 import { oneLine } from './plain';
-import { addPeerFlags, PEER_LABELS, peersOf } from './peer-flags';
+import { addPeerFlags, peerLabels, peersOf } from './peer-flags';
 import type { Problems } from './problems';
 import type { FlagValues, RequestFlag } from './request-flags';
 import { runCommand, type GivenFlags } from './run-command';
@@ -75,7 +75,7 @@ export function bootstrapCommand(context: CliContext): Command {
         .option('--install-binary', 'install the clusterlink program on the worker, for looking by hand'),
     flagsHeading: GATEWAYS,
     flags: FLAGS,
-    labels: { ...PEER_LABELS, links: '--links' },
+    labels: (request) => ({ ...peerLabels(request), links: '--links' }),
     complete,
     examples: `Examples:
   Two kind clusters, linked to each other:

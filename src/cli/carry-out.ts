@@ -1,4 +1,5 @@
 // Carries out a run for a command: starts it or finds it running, shows it, and prints how it ended.
+import type { Register } from '../contract/register';
 import type { RunKind, Runs } from '../contract/runs';
 import { startRun } from '../temporal/runs';
 import type { WaitFlags } from './common-flags';
@@ -7,10 +8,14 @@ import { followRun, type BadEnd, type RunEnd } from './follow-run';
 import { printResult } from './output';
 import { paintFor, type Paint } from './paint';
 import { oneLine } from './plain';
+import { fabricRegister } from './queries';
 import { progressView } from './progress';
-import { failureText, leftText } from './run-report';
+import { failureText, leftText, unreadText } from './run-report';
 import { requireWorkers, withTemporal, type TemporalSession } from './temporal-session';
 import { runUrl, uiBase } from './ui-url';
+
+/** Reads the register of a fabric after its run; `undefined` when there is no such fabric. */
+export type RegisterReader = (fabric: string) => Promise<Register | undefined>;
 
 /** A run as a command wants it. */
 export interface RunPlan<K extends RunKind> {
@@ -21,7 +26,7 @@ export interface RunPlan<K extends RunKind> {
   /** Task queues of peers, which need a worker too. */
   readonly peerQueues?: readonly string[];
   /** The result for people. */
-  readonly render: (result: Runs[K]['result'], paint: Paint) => string;
+  readonly render: (result: Runs[K]['result'], paint: Paint, readRegister: RegisterReader) => string | Promise<string>;
   /** Whether a result that came in order still fails the command. */
   readonly isFailure?: (result: Runs[K]['result']) => boolean;
 }
@@ -34,7 +39,7 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
     const { workflowId, runId, attached } = run;
     if (flags.detach) {
       printResult(context.stdout, flags.format, { workflowId, runId, outcome: 'detached' }, () => oneLine(workflowId));
-      context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.')}\n`);
+      context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.', flags.target, session.address)}\n`);
       return;
     }
     context.stderr.write(
@@ -51,7 +56,7 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
           listener();
         }),
     });
-    reportEnd(context, flags, plan, { workflowId, runId }, end);
+    await reportEnd(context, session, flags, plan, { workflowId, runId }, end);
     context.exitCode = exitCodeOf(end, interrupted, plan.isFailure);
   });
 }
@@ -67,28 +72,30 @@ export async function watchRun(context: CliContext, session: TemporalSession, fl
     timeoutMs: flags.timeoutMs,
     onSignal: context.onSignal,
   });
-  reportEnd(context, flags, { render: () => `${type} is done.` }, { workflowId, runId }, end);
+  await reportEnd(context, session, flags, { render: () => `${type} is done.` }, { workflowId, runId }, end);
   context.exitCode = exitCodeOf(end, false);
 }
 
-function reportEnd<R>(
+async function reportEnd<R>(
   context: CliContext,
+  session: TemporalSession,
   flags: WaitFlags,
-  plan: { readonly render: (result: R, paint: Paint) => string },
+  plan: { readonly render: (result: R, paint: Paint, readRegister: RegisterReader) => string | Promise<string> },
   ids: { readonly workflowId: string; readonly runId: string },
   end: RunEnd<R>,
-): void {
+): Promise<void> {
   const { stdout, stderr, env } = context;
-  if (flags.format !== 'table' || end.outcome === 'done') {
-    printResult(stdout, flags.format, { ...ids, ...end }, () =>
-      end.outcome === 'done' ? plan.render(end.result, paintFor(stdout, env)) : '',
-    );
+  const { target, taskQueue, format } = flags;
+  if (format !== 'table' || end.outcome === 'done') {
+    const readRegister: RegisterReader = (fabric) => fabricRegister(session, fabric, taskQueue);
+    const text = format === 'table' && end.outcome === 'done' ? await plan.render(end.result, paintFor(stdout, env), readRegister) : '';
+    printResult(stdout, format, { ...ids, ...end }, () => text);
   }
-  if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.')}\n`);
-  else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.')}\n`);
+  if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.', target, session.address)}\n`);
+  else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.', target, session.address)}\n`);
   else if (isBad(end)) {
     stderr.write(
-      `${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`,
+      `${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n${end.rollbackUnread === true ? `${unreadText(ids.workflowId, target)}\n` : ''}  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`,
     );
   }
 }

@@ -4,7 +4,7 @@ import type { CheckResult } from '../contract/results';
 import type { CliContext } from './context';
 import { GATEWAY_FLAGS } from './gateway-flags';
 import type { Paint } from './paint';
-import { addPeerFlags, PEER_LABELS, peersOf } from './peer-flags';
+import { addPeerFlags, peerLabels, peersOf } from './peer-flags';
 import { oneLine, plain } from './plain';
 import { runCommand } from './run-command';
 
@@ -17,7 +17,7 @@ export function checkCommand(context: CliContext): Command {
     addFlags: addPeerFlags,
     flagsHeading: 'Gateways:',
     flags: GATEWAY_FLAGS,
-    labels: PEER_LABELS,
+    labels: peerLabels,
     complete: ({ values, request, cwd, problems }) => ({ peers: peersOf(values, request, cwd, problems) }),
     examples: `Examples:
     $ skyfabric check --peer west=kind-west --peer east=kind-east

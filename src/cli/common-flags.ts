@@ -66,7 +66,7 @@ export interface WaitFlags extends CommonFlags {
 export function readCommonFlags(values: FlagValues, context: CliContext, problems: Problems): CommonFlags {
   return {
     format: readChoice(values['output'], FORMATS, '--output', problems),
-    target: targetOf(values, context),
+    target: targetOf(values, context, problems),
     taskQueue: taskQueueOf(context),
   };
 }
@@ -91,9 +91,13 @@ export function readFabricName(values: FlagValues, problems: Problems): string {
 }
 
 /** The Temporal server that the flags and the environment name. */
-export function targetOf(values: FlagValues, context: CliContext): TemporalTarget {
+export function targetOf(values: FlagValues, context: CliContext, problems: Problems): TemporalTarget {
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
-  return { address: text('address'), namespace: text('temporalNamespace'), profile: text('profile'), env: context.env };
+  const address = text('address');
+  const [, port] = /^(?:\[[\da-f:.%]+\]|[^\s:/[\]]+):(\d{1,5})$/i.exec(address ?? '') ?? [];
+  if (address !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))
+    problems.add(`--address ${JSON.stringify(address)}: must be HOST:PORT, as in 127.0.0.1:7233`);
+  return { address, namespace: text('temporalNamespace'), profile: text('profile'), env: context.env };
 }
 
 /** The task queue of the fabric's workers: `SKYFABRIC_TASK_QUEUE`, else the usual one. */

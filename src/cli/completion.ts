@@ -14,7 +14,7 @@ export function completionCommand(context: CliContext): Command {
   const shells = Object.keys(SCRIPTS);
   const command = new Command('completion')
     .description('print a completion script for a shell')
-    .argument('<shell>', shells.join(', '))
+    .argument('[shell]', shells.join(', '))
     .addHelpText(
       'after',
       `
@@ -23,10 +23,10 @@ Examples:
     $ skyfabric completion zsh > "\${fpath[1]}/_skyfabric"
     $ skyfabric completion fish > ~/.config/fish/completions/skyfabric.fish`,
     );
-  return command.action((shell: string) => {
-    const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+  return command.action((shell?: string) => {
+    const script = shell !== undefined && Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     const problems = new Problems();
-    if (script === undefined) problems.add(`shell ${JSON.stringify(shell)}: must be one of ${shells.join(', ')}`);
+    if (script === undefined) problems.add(`shell ${shell === undefined ? 'is missing' : JSON.stringify(shell)}: must be one of ${shells.join(', ')}`);
     problems.throwIfAny('completion');
     if (script !== undefined && command.parent !== null) context.stdout.write(script(completionTree(command.parent)));
   });

@@ -14,6 +14,8 @@ export interface BadEnd {
   readonly outcome: 'failed' | 'cancelled' | 'terminated';
   readonly problem: Problem;
   readonly rollback?: Rollback;
+  /** Set when how it was undone could not be read. */
+  readonly rollbackUnread?: true;
 }
 
 /** How a run ended, or why it is no longer followed. */
@@ -30,6 +32,8 @@ export interface FollowOptions {
 /** As often as a person can tell a difference. */
 const POLL_MS = 300;
 const READ_DEADLINE_MS = 5_000;
+/** The last state holds the proof of an undoing, so a worker that is busy or starting anew gets time to tell it. */
+const LAST_READ_MS = 10_000;
 /** Reads that fail in a row before it is said. */
 const SILENT_READS = 2;
 
@@ -60,10 +64,12 @@ export async function followRun<R>(client: Client, handle: WorkflowHandle, optio
     stop.abort();
     await watching;
   }
-  const last = end.outcome === 'timed-out' || end.outcome === 'detached' ? undefined : await read().catch(() => undefined);
+  const last = end.outcome === 'timed-out' || end.outcome === 'detached' ? undefined : await lastOf(read);
   if (last !== undefined) view.update(last);
   view.end();
-  return end.outcome === 'cancelled' && last?.rollback !== undefined ? { ...end, rollback: last.rollback } : end;
+  if (end.outcome !== 'cancelled') return end;
+  if (last === undefined) return { ...end, rollbackUnread: true };
+  return last.rollback === undefined ? end : { ...end, rollback: last.rollback };
 }
 
 /** A wish to follow no longer. */
@@ -102,6 +108,19 @@ async function watch(read: () => Promise<RunStatus>, view: ProgressView, stopped
       if (silent === SILENT_READS) view.note('The run does not tell how it stands: see whether a worker runs. Still waiting for it.');
     }
     await sleep(POLL_MS, undefined, { signal: stopped }).catch(() => undefined);
+  }
+}
+
+/** How an ended run stands; `undefined` when nobody tells it in time. */
+async function lastOf(read: () => Promise<RunStatus>): Promise<RunStatus | undefined> {
+  const deadline = Date.now() + LAST_READ_MS;
+  for (;;) {
+    try {
+      return await read();
+    } catch {
+      if (Date.now() >= deadline) return undefined;
+      await sleep(POLL_MS);
+    }
   }
 }
 

@@ -25,7 +25,19 @@ export function addPeerFlags(command: Command): Command {
 }
 
 /** How problems name these places of a request. */
-export const PEER_LABELS: Readonly<Record<string, string>> = { peers: '--peer' };
+export function peerLabels({ peers }: Readonly<Record<string, unknown>>): Record<string, string> {
+  const own = (Array.isArray(peers) ? peers : []).map((peer: unknown, index): Record<string, string> => {
+    const ingress = isRecord(peer) && isRecord(peer['ingress']) ? peer['ingress'] : {};
+    return {
+      [`peers.${index}.kubeconfig`]: '--kubeconfig',
+      [`peers.${index}.namespace`]: '--namespace',
+      [`peers.${index}.taskQueue`]: '--task-queue',
+      [`peers.${index}.ingress`]: ingress['type'] === 'none' ? '--gateway' : '--ingress',
+      [`peers.${index}.ingress.annotations`]: '--ingress-annotation',
+    };
+  });
+  return Object.assign({ peers: '--peer' }, ...own) as Record<string, string>;
+}
 
 /** The peers of a request: those of `--peer`, else those of the file, with what the other flags say of them. */
 export function peersOf(values: FlagValues, base: Readonly<Record<string, unknown>>, cwd: string, problems: Problems): unknown {

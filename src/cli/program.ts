@@ -15,6 +15,7 @@ import { reportError } from './report-error';
 import { statusCommand } from './status';
 import { teardownCommand } from './teardown';
 import { unlinkCommand } from './unlink';
+import { plain } from './plain';
 import { packageVersion } from './version';
 import { workerCommand } from './worker';
 
@@ -40,7 +41,7 @@ export function buildProgram(context: CliContext): Command {
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'Error: ')),
+      outputError: (text, write) => write(plain(text).replace(/^error: /, 'Error: ')),
       getOutHelpWidth: () => context.stdout.columns ?? 100,
     })
     .showHelpAfterError('  Hint: --help tells what there is. Nothing was touched.');

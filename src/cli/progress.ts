@@ -1,5 +1,5 @@
 // Live progress on standard error: a tree redrawn in place on a terminal, otherwise one line for each change.
-import type { RunStatus } from '../contract/status';
+import type { RunStatus, StepStatus } from '../contract/status';
 import type { CliContext } from './context';
 import { paintFor } from './paint';
 import { oneLine } from './plain';
@@ -52,17 +52,21 @@ function treeView({ stderr, env }: CliContext, title: string, now: () => number)
 }
 
 function lineView({ stderr }: CliContext, title: string, now: () => number): ProgressView {
-  const began = now();
+  let began = now();
   const told = new Map<string, string>();
-  const say = (text: string): unknown => stderr.write(`${span(now() - began).padStart(6)}  ${text}\n`);
+  const say = (text: string, at = now()): unknown => stderr.write(`${span(at - began).padStart(6)}  ${text}\n`);
   say(oneLine(title));
   return {
     update(status) {
-      for (const step of status.steps) {
-        const text = stepText(step);
-        if (told.get(step.id) === text) continue;
-        told.set(step.id, text);
-        say(text);
+      // A run that was attached to began before it was looked at.
+      began = Math.min(...status.steps.flatMap(({ startedAt }) => startedAt ?? []), ...(told.size === 0 ? [] : [began]));
+      const news = status.steps
+        .map((step) => ({ step, text: stepText(step) }))
+        .filter(({ step, text }) => told.get(step.id) !== text)
+        .map(({ step, text }) => ({ id: step.id, text, at: timeOf(step, told.has(step.id)) ?? now() }));
+      for (const { id, text, at } of news.sort((one, other) => one.at - other.at)) {
+        told.set(id, text);
+        say(text, at);
       }
     },
     note: (text) => void say(oneLine(text)),

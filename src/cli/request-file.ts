@@ -20,7 +20,8 @@ export function readRequestFile(file: string | undefined, cwd: string, problems:
     if (!isRecord(request)) throw new Error('must hold one object');
     return withAbsolutePaths(request, dirname(path));
   } catch (error) {
-    const [why = ''] = (error as Error).message.split('\n');
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const [why = ''] = missing ? [`there is no file ${path}`] : (error as Error).message.split('\n');
     problems.add(`--file ${file}: ${oneLine(why)}`, '');
     return {};
   }

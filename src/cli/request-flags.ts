@@ -56,14 +56,21 @@ export function patchOf(flags: readonly RequestFlag[], values: FlagValues, probl
   return patch;
 }
 
-/** Names a place of the request by its flag; a place without one by itself. */
-export function flagLabel(flags: readonly RequestFlag[], extra: Readonly<Record<string, string>> = {}): (path: string) => string {
+/**
+ * Names a place of the request by its flag; a place without one by itself.
+ * @param withPaths also tells the place below the flag's own: for those who wrote a file and know its places
+ */
+export function flagLabel(
+  flags: readonly RequestFlag[],
+  extra: Readonly<Record<string, string>> = {},
+  withPaths = false,
+): (path: string) => string {
   const known = [...flags.flatMap((flag) => flag.paths.map((path) => [path, longName(flag.flags)] as const)), ...Object.entries(extra)];
   return (path) => {
     const [place, name] =
       known.filter(([prefix]) => path === prefix || path.startsWith(`${prefix}.`)).sort(([a], [b]) => b.length - a.length)[0] ?? [];
     if (place === undefined || name === undefined) return path === '' ? 'the request' : path;
-    return path === place ? name : `${name} (${path})`;
+    return path === place || !withPaths ? name : `${name} (${path})`;
   };
 }
 

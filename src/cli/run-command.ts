@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { prepareRun, type RunKind, type Runs } from '../contract/runs';
 import { addCommonFlags, addWaitFlags, readWaitFlags, RUN_FLAGS } from './common-flags';
 import type { CliContext } from './context';
+import type { RegisterReader, RunPlan } from './carry-out';
 import { loadRuns } from './lazy';
 import type { Paint } from './paint';
 import { taskQueuesOf } from './peer-flags';
@@ -25,9 +26,13 @@ export interface RunCommand<K extends RunKind> {
   /** What the other flags and the operands put into the request that the file and the plain flags make. */
   readonly complete?: (given: GivenFlags) => Record<string, unknown>;
   /** How problems name places of the request that have no flag in `flags`. */
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>> | ((request: Readonly<Record<string, unknown>>) => Readonly<Record<string, string>>);
   readonly examples: string;
-  readonly render: (result: Runs[K]['result'], paint: Paint) => string;
+  readonly render: (
+    result: Runs[K]['result'],
+    paint: Paint,
+    more: { readonly input: Runs[K]['input']; readonly readRegister: RegisterReader },
+  ) => string | Promise<string>;
   readonly isFailure?: (result: Runs[K]['result']) => boolean;
   /** The last question before anything happens; `false` ends the command. */
   readonly confirm?: (input: Runs[K]['input'], values: FlagValues) => Promise<boolean>;
@@ -60,7 +65,7 @@ async function carryOutCommand<K extends RunKind>(
   values: FlagValues,
   operands: readonly string[],
 ): Promise<void> {
-  const { kind, name, render, isFailure, confirm } = definition;
+  const { kind, name, labels, isFailure, confirm } = definition;
   const { cwd } = context;
   const problems = new Problems();
   const wait = readWaitFlags(values, context, problems);
@@ -68,11 +73,13 @@ async function carryOutCommand<K extends RunKind>(
   const file = typeof values['file'] === 'string' ? values['file'] : undefined;
   const request = layOver(readRequestFile(file, cwd, problems), patchOf(flags, values, problems));
   const whole = layOver(request, definition.complete?.({ values, operands, request, cwd, problems }) ?? {});
-  problems.addRequest(kind, whole, flagLabel(flags, definition.labels));
+  const label = flagLabel(flags, typeof labels === 'function' ? labels(whole) : labels, file !== undefined);
+  problems.addRequest(kind, whole, label);
   problems.throwIfAny(name);
   const input = whole as unknown as Runs[K]['input'];
   const { summary } = prepareRun(kind, input);
   if (confirm !== undefined && !(await confirm(input, values))) return;
+  const render: RunPlan<K>['render'] = (result, paint, readRegister) => definition.render(result, paint, { input, readRegister });
   await loadRuns().carryOut(
     context,
     { kind, input, title: summary, peerQueues: taskQueuesOf(whole), render, ...(isFailure === undefined ? {} : { isFailure }) },

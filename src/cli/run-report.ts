@@ -1,5 +1,6 @@
 // What is said of a run that did not end as wished, or that is left to itself.
 import type { Problem, Rollback } from '../contract/status';
+import type { TemporalTarget } from '../temporal/connection';
 import type { Paint } from './paint';
 import { oneLine, plain } from './plain';
 
@@ -19,6 +20,7 @@ export function failureText(outcome: string, problem: Problem, rollback: Rollbac
 /** What was undone, and the proof. */
 export function rollbackLines(rollback: Rollback, paint: Paint): string[] {
   const { undone, inventories, residue } = rollback;
+  if (undone.length === 0 && residue.length === 0 && Object.keys(inventories).length === 0) return ['  Nothing was touched.'];
   const counts = Object.entries(inventories).map(([peer, { before, after }]) => `${oneLine(peer)} ${before} before, ${after} after`);
   return [
     `  Undone: ${undone.length === 0 ? (residue.length === 0 ? 'nothing had to be' : 'nothing') : undone.map(oneLine).join(', ')}`,
@@ -28,10 +30,33 @@ export function rollbackLines(rollback: Rollback, paint: Paint): string[] {
   ];
 }
 
-/** How to see to a run that nobody follows any more. */
-export function leftText(workflowId: string, why: string): string {
+/**
+ * How to see to a run that nobody follows any more.
+ * @param target as the flags gave it, for the commands to repeat
+ * @param address of the server that has the run
+ */
+export function leftText(workflowId: string, why: string, target: TemporalTarget, address: string): string {
   const id = oneLine(workflowId);
-  return `${why} The run goes on: ${id}\n  Watch it:  skyfabric status ${id} --watch\n  Cancel it: temporal workflow cancel --workflow-id ${id}`;
+  return [
+    `${why} The run goes on: ${id}`,
+    `  Watch it:  skyfabric status ${id} --watch${flagsOf(target, '--temporal-namespace')}`,
+    '  Cancel it: repeat the command that started it, without --detach (it attaches), and press Ctrl-C; or',
+    `             temporal workflow cancel --workflow-id ${id}${flagsOf({ ...target, address }, '--namespace')}`,
+  ].join('\n');
+}
+
+/** Where to look when the proof of an undoing could not be read. */
+export function unreadText(workflowId: string, target: TemporalTarget): string {
+  return `  How it was undone could not be read; see \`skyfabric status ${oneLine(workflowId)}${flagsOf(target, '--temporal-namespace')}\``;
+}
+
+function flagsOf({ address, namespace, profile }: TemporalTarget, namespaceFlag: string): string {
+  const given = Object.entries({ '--address': address, [namespaceFlag]: namespace, '--profile': profile });
+  return given.map(([flag, value]) => (value === undefined ? '' : ` ${flag} ${shellWord(oneLine(value))}`)).join('');
+}
+
+function shellWord(text: string): string {
+  return /^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function indented(text: string): string {

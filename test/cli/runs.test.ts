@@ -104,7 +104,7 @@ test('a failed run tells the problem, what was undone and the residue, and exits
     const ending = stderr.slice(stderr.indexOf('Failed at'));
     expect(stdout).toBe('');
     expect(ending).toMatch(
-      /^Failed at await gateway on west: awaitGateway failed \[conflict\]\n {2}Hint: try again\n {2}Undone: .*remove gateway/,
+      /^Failed at await gateway on west: awaitGateway failed \[conflict\]\n {2}Hint: try again\n {2}Undone: .*take back gateway/,
     );
     expect(ending).toContain('Residue: none');
     expect(ending).toContain(`Run: bootstrap/${fabric}/east+west`);

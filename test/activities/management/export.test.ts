@@ -35,8 +35,8 @@ test.each([
   await expect(bench.inventory()).resolves.toEqual([]);
 });
 
-test('A missing Service is pending, a missing namespace and a wrong port are not found.', async () => {
-  await expect(ensure('a')).rejects.toMatchObject({ code: 'pending', message: 'Peer west has no Service shop/web to export.' });
+test('A missing Service, a missing namespace and a wrong port are not found.', async () => {
+  await expect(ensure('a')).rejects.toMatchObject({ code: 'not_found', message: 'Peer west has no Service shop/web to export.' });
   await deployWeb(bench, 81);
   await expect(ensure('a')).rejects.toMatchObject({ code: 'not_found', message: 'Service shop/web on peer west has TCP port 81, not 80.' });
   await expect(

@@ -74,7 +74,7 @@ test('Claims that differ in load balancing or merge are conflicts that name the 
 });
 
 test('A Service of its own is a conflict without merge, and needed with it.', async () => {
-  await expect(ensure('a', ['east'], { merge: true })).rejects.toMatchObject({ code: 'pending', object: 'Service shop/web' });
+  await expect(ensure('a', ['east'], { merge: true })).rejects.toMatchObject({ code: 'not_found', object: 'Service shop/web' });
   await deployWeb(bench);
   await expect(ensure('a', ['east'])).rejects.toMatchObject({ code: 'conflict', hint: expect.stringContaining('--merge') as string });
   await ensure('a', ['east'], { merge: true });

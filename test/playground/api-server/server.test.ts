@@ -81,6 +81,10 @@ test('health, version and discovery are answered', async () => {
     'deployments/status',
     'replicasets',
     'replicasets/status',
+    'statefulsets',
+    'statefulsets/status',
+    'daemonsets',
+    'daemonsets/status',
   ]);
 });
 
