@@ -6,6 +6,8 @@ import { FabricError, isFabricError } from '../src/errors/fabric-error';
 const MAX_TEXT = 1_000;
 const MAX_CAUSES = 3;
 const MAX_FRAMES = 8;
+/** A later retry than this could miss the end of its activity, and Temporal would not even try it: the activity would end at once. */
+const MAX_RETRY_DELAY_MS = 10_000;
 
 /** How the SDK names the cancellation of what runs on a worker that stops. Source: @temporalio/worker 1.24.0, activity.ts. */
 const WORKER_SHUTDOWN = 'WORKER_SHUTDOWN';
@@ -67,12 +69,13 @@ function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePl
     ...defined('object', failure.object),
   };
   const cause = causeOf(failure.cause, MAX_CAUSES);
+  const { retryAfterMs = 0 } = failure;
   return ApplicationFailure.create({
     type: failure.code,
     message: detail.message,
     nonRetryable: !failure.retryable,
     details: [detail],
-    ...(failure.retryAfterMs === undefined ? {} : { nextRetryDelay: failure.retryAfterMs }),
+    ...(retryAfterMs > 0 ? { nextRetryDelay: Math.min(retryAfterMs, MAX_RETRY_DELAY_MS) } : {}),
     ...(cause === undefined ? {} : { cause }),
   });
 }

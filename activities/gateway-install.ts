@@ -72,7 +72,7 @@ export async function prepareGateway(place: GatewayPlace, input: InstallInput): 
   // Also what an earlier attempt of this run did.
   const changed = made.includes(true) || claimed || defined || gatewayClaims(anchor).some(({ run }) => run === claimant.run);
   if (goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays) !== undefined) {
-    return { changed, note: 'certificate kept' };
+    return { changed, note: claimed ? 'claimed; certificate kept' : 'certificate kept' };
   }
   tellProgress('key and certificate request');
   const request = await requestPeerCertificate(place, claimant, certificates.keyBits);

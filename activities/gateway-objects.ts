@@ -197,7 +197,7 @@ function refuseForeign({ fabric, namespace, peer }: GatewayPlace, found: readonl
   if (first === undefined) return;
   throw new FabricError({
     code: 'conflict',
-    message: `Namespace ${namespace} holds a gateway that this fabric did not install: ${foreign.join(', ')}.`,
+    message: `Namespace ${namespace} holds a gateway that this fabric did not install: ${someOf(foreign)}.`,
     hint: 'Choose another namespace on a cluster without ClusterLink, or remove that installation first (`clusterlink delete peer`, or the teardown of its fabric).',
     peer,
     object: first,
@@ -217,4 +217,10 @@ function annotated(object: KubeObject, revision: string): KubeObject {
     ...object,
     metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [SITE_REVISION_ANNOTATION]: revision } },
   };
+}
+
+/** The first few of a list, and how many more there are. */
+function someOf(list: readonly string[]): string {
+  const shown = list.slice(0, 3).join(', ');
+  return list.length > 3 ? `${shown} and ${list.length - 3} more` : shown;
 }

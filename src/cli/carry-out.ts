@@ -91,7 +91,8 @@ async function reportEnd<R>(
     const text = format === 'table' && end.outcome === 'done' ? await plan.render(end.result, paintFor(stdout, env), readRegister) : '';
     printResult(stdout, format, { ...ids, ...end }, () => text);
   }
-  if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.', target, session.address)}\n`);
+  if (end.outcome === 'timed-out')
+    stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.', target, session.address)}\n`);
   else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.', target, session.address)}\n`);
   else if (isBad(end)) {
     stderr.write(

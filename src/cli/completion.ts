@@ -26,7 +26,8 @@ Examples:
   return command.action((shell?: string) => {
     const script = shell !== undefined && Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     const problems = new Problems();
-    if (script === undefined) problems.add(`shell ${shell === undefined ? 'is missing' : JSON.stringify(shell)}: must be one of ${shells.join(', ')}`);
+    if (script === undefined)
+      problems.add(`shell ${shell === undefined ? 'is missing' : JSON.stringify(shell)}: must be one of ${shells.join(', ')}`);
     problems.throwIfAny('completion');
     if (script !== undefined && command.parent !== null) context.stdout.write(script(completionTree(command.parent)));
   });

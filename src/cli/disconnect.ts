@@ -1,6 +1,7 @@
 // `skyfabric disconnect`: takes back what `connect` made, for all of a service's peers or some.
 import type { Command } from 'commander';
 import type { DisconnectResult } from '../contract/results';
+import type { DisconnectRequestInput } from '../model/requests';
 import type { RegisterReader } from './carry-out';
 import type { CliContext } from './context';
 import { runCommand } from './run-command';
@@ -32,14 +33,18 @@ export function disconnectCommand(context: CliContext): Command {
 async function render(
   { fabric, service, changed, ended, narrowed }: DisconnectResult,
   _: unknown,
-  { input, readRegister }: { readonly input: DisconnectServiceInput; readonly readRegister: RegisterReader },
+  { input, readRegister }: { readonly input: DisconnectRequestInput; readonly readRegister: RegisterReader },
 ): Promise<string> {
   const name = nameOf(service);
   if (changed) return `Disconnected: ${name}; ${ended.length} ended, ${narrowed.length} with fewer peers.`;
-  const names = [...new Set((await readRegister(fabric))?.connections.map((connection) => nameOf(connection.service)))];
-  const connected = names.length === 0 ? 'nothing is connected' : `connected are: ${names.join(', ')}`;
+  // The run is done whether or not this can be read.
+  const names = await readRegister(fabric).then(
+    (register) => [...new Set(register?.connections.map((connection) => nameOf(connection.service)))],
+    () => undefined,
+  );
+  const connected = names === undefined ? '' : names.length === 0 ? '; nothing is connected' : `; connected are: ${names.join(', ')}`;
   const so = input.from === undefined && input.to === undefined ? '' : ' so';
-  return `Nothing to disconnect: ${name} is not connected${so}; ${connected}.`;
+  return `Nothing to disconnect: ${name} is not connected${so}${connected}.`;
 }
 
 function nameOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {

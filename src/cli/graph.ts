@@ -24,8 +24,9 @@ export function graphCommand(context: CliContext): Command {
     const problems = new Problems();
     const format = readChoice(values['output'], GRAPH_FORMATS, '--output', problems);
     const fabric = readFabricName(values, problems);
+    const target = targetOf(values, context, problems);
     problems.throwIfAny('graph');
-    await loadSession().withTemporal(targetOf(values, context), async (session) => {
+    await loadSession().withTemporal(target, async (session) => {
       const register = await loadQueries().existingRegister(session, fabric, taskQueueOf(context));
       context.stdout.write(`${DRAW[format](register).join('\n')}\n`);
     });

@@ -59,7 +59,8 @@ function lineView({ stderr }: CliContext, title: string, now: () => number): Pro
   return {
     update(status) {
       // A run that was attached to began before it was looked at.
-      began = Math.min(...status.steps.flatMap(({ startedAt }) => startedAt ?? []), ...(told.size === 0 ? [] : [began]));
+      const starts = status.steps.flatMap(({ startedAt }) => startedAt ?? []);
+      if (starts.length > 0) began = Math.min(...starts);
       const news = status.steps
         .map((step) => ({ step, text: stepText(step) }))
         .filter(({ step, text }) => told.get(step.id) !== text)
@@ -72,4 +73,10 @@ function lineView({ stderr }: CliContext, title: string, now: () => number): Pro
     note: (text) => void say(oneLine(text)),
     end: () => undefined,
   };
+}
+
+/** When a step came to be as it is; `undefined` when only the one who looks can tell, as with another attempt or an undo. */
+function timeOf({ state, startedAt, endedAt }: StepStatus, isKnown: boolean): number | undefined {
+  if (state === 'running') return isKnown ? undefined : startedAt;
+  return state === 'done' || state === 'failed' ? endedAt : undefined;
 }

@@ -26,12 +26,13 @@ Examples:
     const values = command.opts();
     const problems = new Problems();
     const flags = readWorkerFlags(values, context, problems);
+    const target = targetOf(values, context, problems);
     problems.throwIfAny('worker');
     const log = (line: string): unknown => context.stderr.write(`${oneLine(line)}\n`);
     const worker = await loadWorker().startWorkerWith({
       ...flags,
       activitiesOnly: values['activitiesOnly'] === true,
-      target: targetOf(values, context),
+      target,
       log,
     });
     const { address, namespace, taskQueue, registered } = worker;

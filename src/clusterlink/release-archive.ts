@@ -1,20 +1,32 @@
 // Unpacking a release without trusting it: the archive's names never become paths, and of its entries only the program is
 // written, to the one file that the caller named.
 import { createReadStream, createWriteStream } from 'node:fs';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { FabricError } from '../errors/fabric-error';
 
 /** The program's name in every release archive (ClusterLink v0.4.1, .github/workflows/release.yml). */
 const PROGRAM = 'clusterlink/clusterlink';
+/** Everything that comes out of the gzip stream counts: programs, headers and padding. */
 const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
+/** The first byte of gzip data. */
+const GZIP_MAGIC = 0x1f;
 
 /**
  * Writes the program in the archive to the file `to`, which must not exist.
  * @param source names the archive in messages.
+ * @param maxBytes of the whole archive, unpacked; default 512 MiB.
  * @throws FabricError `invalid` (not such an archive, unsafe entry, too large), `unavailable` (ends too early)
  */
-export async function unpackRelease(archive: string, to: string, source: string, signal: AbortSignal): Promise<void> {
+export async function unpackRelease(
+  archive: string,
+  to: string,
+  source: string,
+  signal: AbortSignal,
+  maxBytes = MAX_UNPACKED_BYTES,
+): Promise<void> {
   const refuse = (why: string): FabricError =>
     new FabricError({
       code: 'invalid',
@@ -26,12 +38,13 @@ export async function unpackRelease(archive: string, to: string, source: string,
   let problem: FabricError | undefined;
   let written: Promise<void> | undefined;
   let unpackedBytes = 0;
+  let ended = false;
 
   const parser = new Parser({
     strict: true,
+    zstd: false,
     onReadEntry: (entry) => {
-      unpackedBytes += entry.size;
-      const why = whyUnsafe(entry) ?? (unpackedBytes > MAX_UNPACKED_BYTES ? 'unpacks to more than a release can' : undefined);
+      const why = whyUnsafe(entry);
       const again = isProgram(entry) && written !== undefined ? 'holds the program twice' : undefined;
       problem ??= why === undefined && again === undefined ? undefined : refuse(String(why ?? again));
       if (problem !== undefined) stop.abort();
@@ -47,8 +60,20 @@ export async function unpackRelease(archive: string, to: string, source: string,
       return entry;
     },
   });
+  parser.on('eof', () => (ended = true));
+  // The parser would unpack gzip data itself, unbounded and without a pause, and would gather what follows the archive's end.
+  const meter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (unpackedBytes === 0 && chunk[0] === GZIP_MAGIC) problem ??= refuse('is compressed twice');
+      unpackedBytes += chunk.length;
+      if (unpackedBytes > maxBytes) problem ??= refuse('unpacks to more than a release can');
+      if (problem !== undefined) done(problem);
+      else if (ended) done();
+      else done(null, chunk);
+    },
+  });
   try {
-    await pipeline(createReadStream(archive), parser as unknown as NodeJS.WritableStream, { signal: either });
+    await pipeline(createReadStream(archive), createGunzip(), meter, parser as unknown as NodeJS.WritableStream, { signal: either });
     await written;
   } catch (error) {
     // The program's file is closed before the caller removes it, whatever stopped the unpacking.

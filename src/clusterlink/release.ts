@@ -1,7 +1,8 @@
 // ClusterLink's own command-line program, installed from its releases: each tag and platform in a folder of its own, held
 // to a SHA-256 digest, published in one atomic step, and left alone while it is whole.
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -169,20 +170,43 @@ function samePlatform(platform: ReleasePlatform): boolean {
   return platform.os === process.platform && { amd64: 'x64', arm64: 'arm64' }[platform.arch] === process.arch;
 }
 
-function requireRuns(program: string, source: string, signal: AbortSignal): Promise<void> {
-  return new Promise((done, failed) => {
-    // An empty environment: what was downloaded is told nothing of this process.
-    const limits = { env: {}, timeout: VERSION_TIMEOUT_MS, maxBuffer: 64 * 1024, signal };
-    execFile(program, ['--version'], limits, (error) => {
-      if (signal.aborted) return failed(signal.reason as Error);
-      if (error === null || CANNOT_EXECUTE.has(String(error.code))) return done();
-      return failed(
-        new FabricError({
-          code: 'invalid',
-          message: `the program from ${source} does not run: "clusterlink --version" ${error.killed === true ? 'did not end in time' : `failed (${String(error.code ?? error.signal)})`}`,
-          hint: 'Check that the archive is a ClusterLink release for this platform.',
-        }),
-      );
-    });
+async function requireRuns(program: string, source: string, signal: AbortSignal): Promise<void> {
+  const timeout = AbortSignal.timeout(VERSION_TIMEOUT_MS);
+  let failure: string | undefined;
+  try {
+    failure = await tryVersion(program, AbortSignal.any([signal, timeout]));
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = String((error as NodeJS.ErrnoException).code);
+    if (CANNOT_EXECUTE.has(code)) return;
+    failure = timeout.aborted ? 'did not end in time' : `failed (${code})`;
+  }
+  if (failure === undefined) return;
+  throw new FabricError({
+    code: 'invalid',
+    message: `the program from ${source} does not run: "clusterlink --version" ${failure}`,
+    hint: 'Check that the archive is a ClusterLink release for this platform.',
   });
+}
+
+/** Says how `--version` failed, if it did; no process of the program outlives the call. */
+async function tryVersion(program: string, signal: AbortSignal): Promise<string | undefined> {
+  signal.throwIfAborted();
+  // An empty environment: what was downloaded is told nothing of this process. Detached: it leads a group that ends whole.
+  const child = spawn(program, ['--version'], { env: {}, stdio: 'ignore', detached: true });
+  try {
+    const [code, killedBy] = (await once(child, 'exit', { signal })) as [number | null, NodeJS.Signals | null];
+    return code === 0 ? undefined : `failed (${code ?? String(killedBy)})`;
+  } finally {
+    if (child.pid !== undefined) killGroup(child.pid);
+  }
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    // ESRCH: all are gone. EPERM: macOS says so of a group in which all have ended.
+    if (!['ESRCH', 'EPERM'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+  }
 }

@@ -102,13 +102,14 @@ export class Cluster {
     const items: T[] = [];
     let token: string | undefined;
     for (;;) {
-      const { body } = await this.request<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>({
+      const { body } = await this.request<{ items?: T[]; metadata?: { resourceVersion?: string; continue?: string } }>({
         method: 'GET',
         path: collectionPath(query),
         query: { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: String(PAGE_SIZE), continue: token },
         about: query,
         signal,
       });
+      if (!Array.isArray(body.items) || typeof body.metadata?.resourceVersion !== 'string') throw garbledError(query, this.server);
       // Items of a list come without the two fields that every object on its own has.
       for (const item of body.items) items.push({ ...item, apiVersion: query.apiVersion, kind: query.kind });
       token = body.metadata.continue;
@@ -207,11 +208,14 @@ export class Cluster {
   }
 
   private parse<T>(text: string, about: Subject): T {
+    let body: unknown;
     try {
-      return JSON.parse(text) as T;
+      body = JSON.parse(text);
     } catch {
       throw garbledError(about, this.server);
     }
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw garbledError(about, this.server);
+    return body as T;
   }
 
   /** Closes every connection. */

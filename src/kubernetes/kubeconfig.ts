@@ -96,6 +96,14 @@ function loadFile(file: string): KubeConfig {
   try {
     config.loadFromFile(file);
   } catch (error) {
+    // What client-node stumbles over when the file is empty or has other members than a kubeconfig.
+    if (error instanceof TypeError) {
+      throw new FabricError({
+        code: 'invalid',
+        message: `${file} is not a kubeconfig.`,
+        hint: 'Name another file with --kubeconfig or $KUBECONFIG.',
+      });
+    }
     // A parser's message quotes the lines around the error, which may hold a token: only its first line is told.
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
     throw new FabricError({

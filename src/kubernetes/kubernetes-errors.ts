@@ -6,6 +6,9 @@ import { describeRef } from './kube-object';
 import type { KindRef } from './resource-path';
 import { resourceOf } from './resource-path';
 
+/** The only group whose kinds come with CustomResourceDefinitions, so the only one whose kinds may be missing. */
+const CUSTOM_GROUP = 'clusterlink.net';
+
 const MAX_MESSAGE_LENGTH = 400;
 
 /** What the request was about: an object, or (without a name) a collection. */
@@ -20,6 +23,8 @@ class ApiStatus extends Error {
     readonly reason: string,
     /** Whether the answer names the object it is about: the kind exists, then. */
     readonly namesObject: boolean,
+    /** Whether the answer is Kubernetes' own way to say that it does not serve a custom kind. */
+    readonly kindMissing: boolean,
     readonly causes: readonly string[],
   ) {
     super(`HTTP ${httpStatus}${reason === '' ? '' : ` ${reason}`}`);
@@ -35,6 +40,8 @@ export interface Refusal {
   readonly httpStatus: number;
   /** The answer's body: a Status object as JSON, or any text. */
   readonly text: string;
+  /** The `Content-Type` header. */
+  readonly contentType?: string | undefined;
   /** The `Retry-After` header, in seconds. */
   readonly retryAfter?: string | undefined;
 }
@@ -43,17 +50,18 @@ export interface Refusal {
 export function refusalError(refusal: Refusal): FabricError {
   const { about, server, httpStatus } = refusal;
   const body = parseStatus(refusal.text);
-  const causes = body.details?.causes ?? [];
+  const { causes } = body;
   const status = new ApiStatus(
     httpStatus,
     body.reason ?? '',
-    body.details?.name !== undefined,
+    body.name !== undefined,
+    httpStatus === 404 && saysKindMissing(refusal, body),
     causes.map((cause) => cause.reason ?? ''),
   );
   const subject = describeSubject(about);
   const fields = causes.map((cause) => cause.field).filter((field) => field !== undefined);
   const said = about.kind === 'Secret' ? [status.message, ...fields].join(', ') : cleanText(body.message ?? status.message);
-  const seconds = Number(refusal.retryAfter ?? body.details?.retryAfterSeconds);
+  const seconds = Number(refusal.retryAfter ?? body.retryAfterSeconds);
   const fail = (code: ErrorCode, message: string, hint?: string): FabricError =>
     new FabricError({
       code,
@@ -92,7 +100,12 @@ export function refusalError(refusal: Refusal): FabricError {
         'Install its CustomResourceDefinition: `skyfabric bootstrap` does.',
       );
     }
-    return fail('not_found', `${subject} is not on ${server}: ${said}.`);
+    if (isObjectMissing(status)) return fail('not_found', `${subject} is not on ${server}: ${said}.`);
+    return fail(
+      'unavailable',
+      `${server} answered HTTP 404 for ${subject}, but not as a Kubernetes API server does: something else answered there.`,
+      'Is there a proxy or load balancer in front of it, or does the kubeconfig name another server?',
+    );
   }
   if (httpStatus === 409) {
     if (isConflict(status)) return fail('unavailable', `${subject} on ${server} was changed by somebody else meanwhile.`);
@@ -107,11 +120,11 @@ export function refusalError(refusal: Refusal): FabricError {
   return fail('internal', `${server} answered HTTP ${httpStatus} for ${subject}.`, 'Is this really a Kubernetes API server?');
 }
 
-/** The error for an answer that should have been JSON and is not, such as the page of a proxy in between. */
+/** The error for an answer that should have been a Kubernetes object and is not, such as the page of a proxy in between. */
 export function garbledError(about: Subject, server: string): FabricError {
   return new FabricError({
     code: 'unavailable',
-    message: `${server} answered for ${describeSubject(about)} with something that is not JSON.`,
+    message: `${server} answered for ${describeSubject(about)} with something that is not JSON of a Kubernetes object.`,
     hint: 'Is this really a Kubernetes API server, or a proxy in front of it?',
   });
 }
@@ -169,10 +182,20 @@ function errorCode(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** The error for credentials that could not be had. Output of a credential plugin is never quoted: it may hold a token. */
-export function credentialError(context: string, plugin: string | undefined, cause: unknown): FabricError {
+/**
+ * The error for credentials that could not be had, or not within `timedOutMs`, which another try may mend.
+ * Output of a credential plugin is never quoted: it may hold a token.
+ */
+export function credentialError(context: string, plugin: string | undefined, cause: unknown, timedOutMs?: number): FabricError {
   const code = errorCode(cause);
   const what = plugin === undefined ? 'its files' : `the credential plugin ${cleanText(plugin)}`;
+  if (timedOutMs !== undefined) {
+    return new FabricError({
+      code: 'unavailable',
+      message: `Context ${context} has no usable credentials: ${what} did not answer within ${timedOutMs / 1_000} s.`,
+      hint: 'Run `kubectl --context ' + context + ' version` to see why: does it ask something, or wait for a network?',
+    });
+  }
   if (code === 'ENOENT' || code === 'EACCES') {
     const path = (cause as { readonly path?: unknown }).path;
     const where = typeof path === 'string' ? ` (${cleanText(path)})` : '';
@@ -220,8 +243,14 @@ export function isObjectMissing(error: unknown): boolean {
 
 /** Whether the cluster does not know the kind at all: its CustomResourceDefinition is missing. */
 export function isResourceMissing(error: unknown): boolean {
-  const status = statusOf(error);
-  return status?.httpStatus === 404 && !status.namesObject;
+  return statusOf(error)?.kindMissing === true;
+}
+
+// A group without any definition is answered by Go's own not-found handler, a kind missing in a served group by a Status.
+function saysKindMissing({ about, text, contentType = '' }: Refusal, body: StatusBody): boolean {
+  if (!about.apiVersion.startsWith(`${CUSTOM_GROUP}/`)) return false;
+  if (body.reason === 'NotFound') return body.name === undefined;
+  return contentType.startsWith('text/plain') && text.trim() === '404 page not found';
 }
 
 function statusOf(error: unknown): ApiStatus | undefined {
@@ -251,23 +280,42 @@ function verbOf({ method, about }: Refusal): string {
   return VERBS[method] ?? (about.name === undefined ? 'list' : 'get');
 }
 
+/** What is used of a Status object, each member only if it has its proper type. */
 interface StatusBody {
-  readonly reason?: string;
-  readonly message?: string;
-  readonly details?: {
-    readonly name?: string;
-    readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
-  };
+  readonly reason?: string | undefined;
+  readonly message?: string | undefined;
+  /** The name of the object it is about. */
+  readonly name?: string | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+  readonly causes: readonly { readonly reason: string | undefined; readonly field: string | undefined }[];
 }
 
 function parseStatus(text: string): StatusBody {
+  let body: Members = {};
   try {
-    const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'Status')
-      return body as StatusBody & { kind: unknown };
+    body = membersOf(JSON.parse(text));
   } catch {
     // Not JSON: a proxy's page or "404 page not found". The HTTP status says enough.
   }
-  return {};
+  if (body['kind'] !== 'Status') return { causes: [] };
+  const details = membersOf(body['details']);
+  const seconds = details['retryAfterSeconds'];
+  const causes: readonly unknown[] = Array.isArray(details['causes']) ? details['causes'] : [];
+  return {
+    reason: stringOf(body['reason']),
+    message: stringOf(body['message']),
+    name: stringOf(details['name']),
+    retryAfterSeconds: typeof seconds === 'number' ? seconds : undefined,
+    causes: causes.map(membersOf).map(({ reason, field }) => ({ reason: stringOf(reason), field: stringOf(field) })),
+  };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function membersOf(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? (value as Members) : {};
+}
+
+function stringOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }

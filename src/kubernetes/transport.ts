@@ -13,11 +13,15 @@ import { connectionError, credentialError, describeSubject, refusalError, timeou
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** How long credentials are used before client-node is asked again; it refreshes tokens and rereads files. */
 const CREDENTIALS_TTL_MS = 30_000;
+/** Longer than a request may take, for plugins that ask a person: the next request finds what such a plugin brought meanwhile. */
+const CREDENTIALS_TIMEOUT_MS = 30_000;
 
 export interface TransportOptions {
   readonly userAgent: string;
   /** How long a request may take in all, unless it says otherwise. */
   readonly requestTimeoutMs: number;
+  /** How long the kubeconfig's credential plugin may take before it is given up and, at the next request, run anew; default 30 s. */
+  readonly credentialsTimeoutMs?: number | undefined;
 }
 
 /** One request to the API server, and what it is about (for messages). */
@@ -54,16 +58,27 @@ export class Transport {
   /** The last ones fetched, whose agent goes on being used while its TLS settings stay the same. */
   private latest: Credentials | undefined;
 
-  /** Takes a KubeConfig whose current context has a cluster and a user. @throws invalid when the cluster's address is no URL */
+  /**
+   * Takes a KubeConfig whose current context has a cluster and a user.
+   * @throws invalid when the cluster's address is no URL, or plain http that the kubeconfig does not allow
+   */
   constructor(
     private readonly config: KubeConfig,
     private readonly options: TransportOptions,
   ) {
-    const server = config.getCurrentCluster()?.server ?? '';
+    const cluster = config.getCurrentCluster();
+    const server = cluster?.server ?? '';
     if (!/^https?:/.test(server) || !URL.canParse(server)) {
       throw new FabricError({
         code: 'invalid',
         message: `Context ${config.getCurrentContext()} has no http(s) address of its API server in the kubeconfig.`,
+      });
+    }
+    if (server.startsWith('http:') && cluster?.skipTLSVerify !== true) {
+      throw new FabricError({
+        code: 'invalid',
+        message: `Context ${config.getCurrentContext()} reaches its API server ${new URL(server).host} by plain http, which shows credentials to the network.`,
+        hint: 'Use an https address in the kubeconfig, or allow this one with `insecure-skip-tls-verify: true`.',
       });
     }
     this.url = new URL(server);
@@ -143,7 +158,8 @@ export class Transport {
         continue;
       }
       const text = await this.readText(response, request.about);
-      throw refusalError({ ...request, server: this.server, httpStatus: status, text, retryAfter: response.headers['retry-after'] });
+      const { 'retry-after': retryAfter, 'content-type': contentType } = response.headers;
+      throw refusalError({ ...request, server: this.server, httpStatus: status, text, retryAfter, contentType });
     }
   }
 
@@ -197,14 +213,17 @@ export class Transport {
 
   private async loadCredentials(): Promise<Credentials> {
     const options: https.RequestOptions = {};
+    const deadline = new Deadline(this.options.credentialsTimeoutMs ?? CREDENTIALS_TIMEOUT_MS, undefined);
     try {
-      await this.config.applyToHTTPSOptions(options);
+      await untilAborted(this.config.applyToHTTPSOptions(options), deadline.signal);
     } catch (error) {
       const user = this.config.getCurrentUser();
       const plugin =
         (user?.exec as { readonly command?: string } | null | undefined)?.command ??
         (user?.authProvider as { readonly name?: string } | null | undefined)?.name;
-      throw credentialError(this.config.getCurrentContext(), plugin, error);
+      throw credentialError(this.config.getCurrentContext(), plugin, error, deadline.signal.aborted ? deadline.timeoutMs : undefined);
+    } finally {
+      deadline.clear();
     }
     const { ca, cert, key, servername, rejectUnauthorized } = options;
     const tls = createHash('sha256').update([ca, cert, key, servername, rejectUnauthorized].map(String).join('\n')).digest('hex');

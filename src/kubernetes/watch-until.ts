@@ -13,6 +13,8 @@ const PROGRESS_EVERY_MS = 5_000;
 /** Pause before a broken watch is resumed; doubled for each failure in a row, up to the maximum. */
 const RESUME_DELAY_MS = 100;
 const MAX_RESUME_DELAY_MS = 3_000;
+/** A server's wish for a longer pause is not heeded: the wait would notice nothing until its end. */
+const MAX_RETRY_AFTER_MS = 10_000;
 
 interface WaitOptions {
   readonly timeoutMs: number;
@@ -136,7 +138,7 @@ async function* follow<T extends KubeObject>(
       if (!listed || !isFabricError(error) || !error.retryable) throw error;
       onTrouble(error);
       const backoffMs = Math.min(RESUME_DELAY_MS * 2 ** failures, MAX_RESUME_DELAY_MS);
-      await delay(Math.max(backoffMs, error.retryAfterMs ?? 0), undefined, { signal });
+      await delay(Math.max(backoffMs, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS)), undefined, { signal });
       failures += 1;
     }
   }

@@ -40,6 +40,15 @@ test("the error keeps the peer it names itself, and the server's wish for the ne
   expect(failure).toMatchObject({ nextRetryDelay: 2_000, details: [{ peer: 'south' }] });
 });
 
+test.each([
+  [3_600_000, 10_000],
+  [Infinity, 10_000],
+  [NaN, undefined],
+])('a wish to wait %s ms before the next try is bounded', (retryAfterMs, nextRetryDelay) => {
+  const failure = toActivityFailure(new FabricError({ code: 'unavailable', message: 'Busy.', retryAfterMs }), place());
+  expect(failure).toMatchObject({ nextRetryDelay });
+});
+
 test('what nobody foresaw is internal, and its text is bounded', () => {
   const failure = toActivityFailure(new TypeError('x '.repeat(5_000)), place());
   expect(failure).toMatchObject({ type: 'internal', nonRetryable: false });

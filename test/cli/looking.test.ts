@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { recordSignal } from '../../src/contract/messages';
-import type { RegisterChange, RegisteredPeer } from '../../src/contract/register';
+import { applyChange, emptyRegister, type RegisterChange, type RegisteredPeer } from '../../src/contract/register';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { gatewayOptions } from '../../src/model/gateway';
 import { peer } from '../../src/model/peer';
@@ -47,7 +47,9 @@ const CHANGE: RegisterChange = {
 async function withFabric(body: (fabric: string, settings: CliSettings) => Promise<void>): Promise<void> {
   const fabric = `f-${randomUUID().slice(0, 8)}`;
   const taskQueue = uniqueTaskQueue();
-  await withWorker(environment, { taskQueue, activities: fakeActivities().activities }, async () => {
+  const fake = fakeActivities();
+  fake.answer('readRegister', () => ({ register: applyChange(emptyRegister(fabric), CHANGE) }));
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
     const guard = await environment.client.workflow.signalWithStart('GuardFabric', {
       workflowId: guardWorkflowId(fabric),
       taskQueue,
@@ -80,6 +82,14 @@ test('graph draws text, dot and mermaid', async () => {
       expect(stdout.replaceAll(fabric, 'FABRIC')).toMatchSnapshot();
       expect(code).toBe(0);
     }
+  });
+});
+
+test('disconnecting what is not connected tells what is', async () => {
+  await withFabric(async (fabric, settings) => {
+    const { code, stdout } = await runCli(['disconnect', 'cart', '-n', 'demo', '--fabric', fabric], settings);
+    expect(stdout).toBe('Nothing to disconnect: demo/cart is not connected; connected are: demo/echo.\n');
+    expect(code).toBe(0);
   });
 });
 

@@ -1,10 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
+import { castOf } from '../../src/cli/playground/cast';
 import { Narrator } from '../../src/cli/playground/narrator';
+import type { Stage } from '../../src/cli/playground/stage';
+import { tryNext } from '../../src/cli/playground/try-next';
 import { runCli, startCli, testContext } from './run-cli';
 
 const SHOW_TIMEOUT_MS = 180_000;
@@ -63,7 +67,7 @@ test(
       `✔ shifted: ${calls('frontend')}: south 20`,
       `✔ stopped: ${calls('frontend')}: 20 refused (`,
       'Failed at create links on north: ',
-      'Undone: north: remove links',
+      'Undone: north: take back links',
       'Objects of the fabric: east 21 before, 21 after; north 0 before, 0 after',
       'Residue: none',
       '✔ residue: 0',
@@ -121,6 +125,25 @@ test('without a Temporal CLI, and none to be had, it says what was tried and end
   expect(stderr).toContain('Error: no Temporal CLI was found and none could be fetched');
   expect(stderr).toContain('SKYFABRIC_TEMPORAL_CLI');
   await expectNothingLeft(stdout);
+});
+
+test('the first part can be repeated with the ports that the simulated gateways have', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skyfabric-try-next-'));
+  const ports: Readonly<Record<string, number>> = { west: 20_001, south: 20_002, east: 20_003, north: 20_004 };
+  const clusters = {
+    kubeconfigPath: join(folder, 'kubeconfig'),
+    cluster: (name: string) => ({ ingressPort: ports[name] }),
+  } as unknown as Stage['clusters'];
+  const lines = await tryNext({ address: '127.0.0.1:7000', clusters }, castOf(3));
+  const request: unknown = parse(await readFile(join(folder, 'fabric.yaml'), 'utf8'));
+  await rm(folder, { recursive: true });
+  expect(lines.join('\n')).toContain(`bootstrap -f ${join(folder, 'fabric.yaml')} --address 127.0.0.1:7000`);
+  expect(lines.join('\n')).toContain('--peer north=north --ingress LoadBalancer:20004 ');
+  expect(request).toEqual({
+    fabric: 'default',
+    peers: ['west', 'south', 'east'].map((name) => ({ name, context: name, ingress: { type: 'LoadBalancer', port: ports[name] } })),
+    links: { kind: 'hub-and-spoke', hub: 'east' },
+  });
 });
 
 test('what is not as it should be is told and remembered', () => {

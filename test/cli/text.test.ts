@@ -6,7 +6,7 @@ import { paintFor, uncoloured } from '../../src/cli/paint';
 import { oneLine, plain } from '../../src/cli/plain';
 import { progressView } from '../../src/cli/progress';
 import { reportError } from '../../src/cli/report-error';
-import { failureText } from '../../src/cli/run-report';
+import { failureText, leftText, rollbackLines, unreadText } from '../../src/cli/run-report';
 import { stepTree } from '../../src/cli/step-tree';
 import { columns, cut, span } from '../../src/cli/table';
 import { runUrl, uiBase } from '../../src/cli/ui-url';
@@ -89,7 +89,7 @@ test('a tree that does not fit folds the peers that are done', () => {
 });
 
 test('without a terminal each change is one line', () => {
-  let clock = 0;
+  let clock = 3_000;
   const { context, stderr } = testContext();
   const view = progressView(context, 'bootstrap west, east', () => clock);
   view.update(STATUS);
@@ -140,6 +140,19 @@ test('a failed run is told with its place, its undoing and its residue', () => {
   ).toMatchSnapshot();
   expect(failureText('cancelled', { code: 'cancelled', message: 'the run was cancelled' }, undefined, uncoloured)).toBe(
     'Cancelled: the run was cancelled [cancelled]',
+  );
+});
+
+test('an undoing that met nothing is told in one line', () => {
+  expect(rollbackLines({ undone: [], inventories: {}, residue: [] }, uncoloured)).toEqual(['  Nothing was touched.']);
+});
+
+test('commands to type next repeat the flags that were given', () => {
+  const target = { address: 'temporal.example:7233', namespace: 'team', profile: "o'hara" };
+  expect(leftText('link/default/a+b', 'Detached.', target, target.address)).toMatchSnapshot();
+  expect(leftText('link/default/a+b', 'Detached.', {}, '127.0.0.1:7233')).toMatchSnapshot();
+  expect(unreadText('link/default/a+b', target)).toBe(
+    "  How it was undone could not be read; see `skyfabric status link/default/a+b --address temporal.example:7233 --temporal-namespace team --profile 'o'\\''hara'`",
   );
 });
 

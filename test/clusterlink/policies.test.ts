@@ -49,10 +49,12 @@ test('all that is asked of clients must hold', () => {
   expect(admits(policy, { ...client, 'client.clusterlink.net/labels.tier': 'gold' }, server)).toBe(true);
 });
 
-test('client labels that ClusterLink cannot select by are refused by name, all at once', () => {
+test('client labels that ClusterLink cannot select by are refused by name, all at once, also past the schema', () => {
   const labels = { 'app.kubernetes.io/name': 'checkout', ['a'.repeat(57)]: 'x', app: 'checkout' };
-  for (const make of [egress, ingress]) {
-    expect(() => make({ clients: { labels } })).toThrow(
+  const unread = { ...access.parse({}), clients: { labels } };
+  const common = { name: 'echo', service: { name: 'echo', namespace: 'demo', port: 80 }, access: unread };
+  for (const make of [() => egressPolicy({ ...common, exporters: ['west'] }), () => ingressPolicy({ ...common, importers: ['east'] })]) {
+    expect(make).toThrow(
       expect.objectContaining({ code: 'invalid', message: expect.stringMatching(/"app\.kubernetes\.io\/name", "a{57}":/) }),
     );
   }

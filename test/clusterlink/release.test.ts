@@ -1,12 +1,15 @@
 // The release installer against a local mirror that serves good, broken and hostile archives.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { setImmediate } from 'node:timers/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { Header } from 'tar';
+import { unpackRelease } from '../../src/clusterlink/release-archive';
 import { hostPlatform, installRelease, requireReleaseTag, type InstallReleaseOptions } from '../../src/clusterlink/release';
 
 type Entry = { path: string; body?: string; type?: 'File' | 'Directory' | 'SymbolicLink' | 'Link'; linkpath?: string };
@@ -14,6 +17,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const PROGRAM: Entry = { path: './clusterlink/clusterlink', body: '#!/bin/sh\necho clusterlink v0.4.1\n' };
 const GOOD = archiveOf([{ path: './clusterlink/', type: 'Directory' }, PROGRAM]);
+const MIB = 1024 * 1024;
 const TAG = 'v0.4.1';
 const { os, arch } = hostPlatform();
 
@@ -136,6 +140,53 @@ test('a program that fails its version check is refused', async () => {
   answer = (_request, response) => response.end(archiveOf([{ ...PROGRAM, body: '#!/bin/sh\nexit 3\n' }]));
   await expect(install()).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('--version') });
   expect(await filesLeft()).toEqual([]);
+});
+
+test.each([
+  ['succeeds', 'exit 0'],
+  ['fails', 'exit 3'],
+])('nothing that a program started outlives a version check that %s', async (_how, end) => {
+  const pidFile = join(directory, 'pid');
+  const body = `#!/bin/sh\nsleep 300 &\necho $! > '${pidFile}'\n${end}\n`;
+  answer = (_request, response) => response.end(archiveOf([{ ...PROGRAM, body }]));
+  await install().catch(() => undefined);
+  await ended(pidFile);
+});
+
+test('an install aborted during the version check ends the program and what it started', async () => {
+  const pidFile = join(directory, 'pid');
+  const body = `#!/bin/sh\nsleep 300 &\necho $! > '${pidFile}.new'\nmv '${pidFile}.new' '${pidFile}'\nwait\n`;
+  answer = (_request, response) => response.end(archiveOf([{ ...PROGRAM, body }]));
+  const abort = new AbortController();
+  const outcome = expect(install({ signal: abort.signal })).rejects.toThrow('cancelled by the operator');
+  while (!(await readdir(directory)).includes('pid')) await setImmediate();
+  abort.abort(new Error('cancelled by the operator'));
+  await outcome;
+  await ended(pidFile);
+});
+
+test.each([
+  ['zeros after its end', Buffer.concat([gunzipSync(GOOD), Buffer.alloc(8 * MIB)])],
+  ['a large program', gunzipSync(archiveOf([{ ...PROGRAM, body: 'x'.repeat(8 * MIB) }]))],
+])('an archive that unpacks to too much by %s is refused before it is unpacked whole', async (_what, tar) => {
+  const archive = join(directory, 'bomb.tar.gz');
+  const to = join(directory, 'program');
+  // What follows the first half is no gzip data: reading as far as that would be told as such.
+  const packed = gzipSync(tar);
+  await writeFile(archive, Buffer.concat([packed.subarray(0, packed.length / 2), Buffer.alloc(1024)]));
+  const unpacking = unpackRelease(archive, to, 'bomb', new AbortController().signal, MIB);
+  await expect(unpacking).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('more than a release can') });
+  expect((await stat(to)).size).toBeLessThanOrEqual(MIB);
+});
+
+test('what follows the end of an archive is passed over', async () => {
+  answer = (_request, response) => response.end(gzipSync(Buffer.concat([gunzipSync(GOOD), Buffer.alloc(MIB)])));
+  expect(await install()).toMatchObject({ installed: true });
+});
+
+test('an archive compressed twice is refused', async () => {
+  answer = (_request, response) => response.end(gzipSync(GOOD));
+  await expect(install()).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('compressed twice') });
 });
 
 test('a program of another platform is installed without being run', async () => {
@@ -266,6 +317,14 @@ test('a digest that is none is refused', async () => {
 
 function install(options: Partial<InstallReleaseOptions> = {}) {
   return installRelease({ tag: TAG, directory, source: base, signal: new AbortController().signal, ...options });
+}
+
+/** Waits until the process whose id the file holds has ended; one that nobody has reaped yet has ended, too. */
+async function ended(pidFile: string): Promise<void> {
+  const pid = (await readFile(pidFile, 'utf8')).trim();
+  expect(pid).toMatch(/^\d+$/);
+  const states = (): string => execFileSync('ps', ['-A', '-o', 'pid=,stat=']).toString();
+  while (new RegExp(`^\\s*${pid}\\s+[^Z\\s]`, 'm').test(states())) await setImmediate();
 }
 
 async function filesLeft(): Promise<string[]> {

@@ -150,6 +150,34 @@ test('an answer that is no JSON is told as such', async () => {
   }
 });
 
+test.each(['null', '[]', '7', '"text"', '{}', '{"items":[],"metadata":null}', '{"items":7,"metadata":{"resourceVersion":"1"}}'])(
+  'a list that is %s is told as garbled, by host and port',
+  async (text) => {
+    const server = await startScriptedServer((_request, response) => response.end(text));
+    try {
+      await expect(server.client().list({ apiVersion: 'v1', kind: 'ConfigMap' })).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringMatching(/^127\.0\.0\.1:\d+ answered for ConfigMap list with something that is not JSON/) as unknown,
+      });
+    } finally {
+      await server.close();
+    }
+  },
+);
+
+test("a proxy's own 404 page is neither a missing object nor a missing kind", async () => {
+  const server = await startScriptedServer((_request, response) => response.writeHead(404, { 'content-type': 'text/html' }).end('<html>'));
+  try {
+    const peer = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Peer', namespace: 'default', name: 'east' };
+    for (const ref of [REF, peer]) {
+      await expect(server.client().get(ref)).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(server.client().delete(ref)).rejects.toMatchObject({ code: 'unavailable' });
+    }
+  } finally {
+    await server.close();
+  }
+});
+
 test('a watch from a version that is too old is told apart', async () => {
   const { resourceVersion } = await simulated.cluster.list({ apiVersion: 'v1', kind: 'ConfigMap' });
   for (let count = 0; count < 10; count += 1) await simulated.cluster.apply(config({ count: String(count) }));

@@ -39,7 +39,11 @@ describe('refusals', () => {
     ],
     [403, terminating, 'pending', /namespace shop is being deleted/],
     [404, statusBody(404, 'NotFound', 'imports "echo" not found', { name: 'echo' }), 'not_found', /Import shop\/echo is not on west:6443/],
-    [404, '404 page not found\n', 'not_found', /does not know the kind Import \(clusterlink\.net\/v1alpha1\)/],
+    [404, statusBody(404, 'NotFound', 'no such resource'), 'not_found', /does not know the kind Import \(clusterlink\.net\/v1alpha1\)/],
+    [404, '<html>Not Found</html>', 'unavailable', /west:6443 answered HTTP 404 for Import shop\/echo, but not as a Kubernetes API server/],
+    [422, { kind: 'Status', reason: 7, message: {}, details: { name: [], causes: 7 } }, 'invalid', /HTTP 422/],
+    [422, { kind: 'Status', message: 'bad', details: { causes: [null, 7, { reason: 1, field: 2 }] } }, 'invalid', /: bad\.$/],
+    [422, 'null', 'invalid', /HTTP 422/],
     [409, modified, 'unavailable', /changed by somebody else/],
     [409, fieldConflict, 'conflict', /conflict with "kubectl"/],
     [409, statusBody(409, 'AlreadyExists', 'exists', { name: 'echo' }), 'conflict', /Import shop\/echo exists already on west:6443/],
@@ -66,6 +70,25 @@ describe('refusals', () => {
       'isResourceMissing',
     ]);
     expect(matching(new Error('other'))).toEqual([]);
+  });
+
+  test('of an unknown path mean a missing kind only for custom kinds, and only in the words of Kubernetes', () => {
+    const page = '404 page not found\n';
+    const contentType = 'text/plain; charset=utf-8';
+    const about = { apiVersion: 'v1', kind: 'Secret', namespace: 'shop', name: 's' };
+    const missing = refuse(404, page, { contentType });
+    expect(isResourceMissing(missing)).toBe(true);
+    expect(missing).toMatchObject({ code: 'not_found', message: expect.stringContaining('does not know the kind Import') as unknown });
+    for (const other of [
+      refuse(404, page, { contentType: 'text/html' }),
+      refuse(404, 'nothing here', { contentType }),
+      refuse(404, { kind: 'Error' }),
+      refuse(404, page, { contentType, about }),
+      refuse(404, statusBody(404, 'NotFound', 'the server could not find the requested resource'), { about }),
+    ]) {
+      expect(other).toMatchObject({ code: 'unavailable', retryable: true });
+      expect([isResourceMissing(other), isObjectMissing(other)]).toEqual([false, false]);
+    }
   });
 
   test('carry the time after which to try again', () => {

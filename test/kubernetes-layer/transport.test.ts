@@ -6,6 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isFabricError } from '../../src/errors/fabric-error';
 import type { ObjectRef } from '../../src/kubernetes/kube-object';
+import { Cluster } from '../../src/kubernetes/cluster';
+import { loadContext } from '../../src/kubernetes/kubeconfig';
+import { Transport } from '../../src/kubernetes/transport';
 import type { ScriptedServer } from './scripted-server';
 import { answer, startScriptedServer, statusBody } from './scripted-server';
 
@@ -176,9 +179,10 @@ test('requests go through the proxy of the kubeconfig, over one kept connection'
   }
 });
 
-test('plain http is refused, because the token would be readable', async () => {
-  const cluster = server.client({ cluster: { server: `http://127.0.0.1:${server.port}` } });
-  await expect(cluster.get(REF)).rejects.toMatchObject({ code: 'invalid' });
+test('plain http is refused, because the token would be readable', () => {
+  expect(() => server.client({ cluster: { server: `http://127.0.0.1:${server.port}` } })).toThrow(
+    expect.objectContaining({ code: 'invalid', hint: expect.stringContaining('insecure-skip-tls-verify') as unknown }) as Error,
+  );
 });
 
 describe('credential plugins', () => {
@@ -254,6 +258,27 @@ describe('credential plugins', () => {
   test('that hang do not outlast the request timeout', async () => {
     const path = plugin('hanging', 'exec sleep 1');
     await expect(server.impatientClient(withPlugin(path)).get(REF)).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
+  test('that hang once are given up, named, and run anew', async () => {
+    const hung = join(server.directory, 'hung');
+    const path = plugin(
+      'hanging-once',
+      `if [ -e ${hung} ]; then echo '{"status":{"token":"from-plugin"}}'; else echo $$ > ${hung}; exec sleep 60; fi`,
+    );
+    const config = loadContext('scripted', server.kubeconfig(withPlugin(path)));
+    const transport = new Transport(config, { userAgent: 'test', requestTimeoutMs: 15_000, credentialsTimeoutMs: 1_500 });
+    const cluster = new Cluster('scripted', transport);
+    try {
+      await expect(cluster.get(REF)).rejects.toMatchObject({
+        code: 'unavailable',
+        message: `Context scripted has no usable credentials: the credential plugin ${path} did not answer within 1.5 s.`,
+      });
+      await expect(cluster.get(REF)).resolves.toMatchObject(OBJECT);
+    } finally {
+      process.kill(Number(readText(hung)));
+      cluster.close();
+    }
   });
 });
 

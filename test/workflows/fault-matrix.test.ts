@@ -33,7 +33,8 @@ beforeAll(async () => {
   await Promise.all(PEERS.map((name) => deployEcho(harness.simulated.cluster(name), { namespace: 'demo', name: 'unused', port: 8080 })));
   await deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 });
 }, 60_000);
-afterAll(() => harness.close(), 60_000);
+// Hundreds of histories are scanned.
+afterAll(() => harness.close(), 300_000);
 beforeEach(() => {
   fabric = uniqueFabric();
 });

@@ -60,7 +60,7 @@ export async function play(context: CliContext, { peerCount, once }: PlayOptions
     );
     context.exitCode = narrator.unmet.length === 0 ? EXIT.done : EXIT.failed;
     if (once) return;
-    narrator.part('Your turn', ...tryNext(stage, cast));
+    narrator.part('Your turn', ...(await tryNext(stage, cast)));
     await endOf(stop.signal);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

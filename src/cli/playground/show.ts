@@ -2,7 +2,6 @@
 import { prepareRun, type RunKind, type Runs } from '../../contract/runs';
 import { diffInventory, takeInventory } from '../../kubernetes/inventory';
 import type { InventoryEntry } from '../../model/claimant';
-import type { PeerInput } from '../../model/peer';
 import { startRun } from '../../temporal/runs';
 import { followRun, type RunEnd } from '../follow-run';
 import type { ProgressView } from '../progress';
@@ -10,6 +9,7 @@ import { failureText } from '../run-report';
 import { span } from '../table';
 import { runUrl } from '../ui-url';
 import { CALLERS, type Cast, FABRIC, SERVICE } from './cast';
+import { fabricRequest, peerOn } from './fabric-request';
 import { type Narrator, UNSEEN } from './narrator';
 import type { Stage } from './stage';
 import { CALLS, callService, SERVICE_URL, tallyText } from './traffic';
@@ -69,11 +69,7 @@ export class Show {
       'Bare clusters become a fabric (BootstrapFabric)',
       `${listed(peers)} get a gateway each, certified by one authority; ${listed(spokes)} are linked to ${hub}.`,
     );
-    const result = await this.mustRun('BootstrapFabric', {
-      fabric: FABRIC,
-      peers: peers.map((name) => this.peer(name)),
-      links: { kind: 'hub-and-spoke', hub },
-    });
+    const result = await this.mustRun('BootstrapFabric', fabricRequest(this.stage.clusters, this.cast));
     const asWanted = result.peers.length === peers.length && result.links.length === spokes.length;
     this.narrator.check(
       asWanted,
@@ -147,7 +143,7 @@ export class Show {
     const before = await this.inventories(peers);
     const end = await this.run('BootstrapFabric', {
       fabric: FABRIC,
-      peers: peers.map((name) => this.peer(name)),
+      peers: peers.map((name) => peerOn(stage.clusters, name)),
       deadlines: { step: FAULTY_STEP_DEADLINE },
     });
     fault.remove();
@@ -231,10 +227,6 @@ export class Show {
     const wanted = tallyText({ answers: expected, failures: 0, lastFailure: '' });
     const asExpected = wanted === '' ? tally.failures === CALLS : seen === wanted;
     this.narrator.check(asExpected, `${what}: ${CALLS} calls of ${SERVICE_URL} from ${caller} on ${hub}: ${seen}`, wanted || 'no answer');
-  }
-
-  private peer(name: string): PeerInput {
-    return { name, context: name, ingress: { type: 'LoadBalancer', port: this.stage.clusters.cluster(name).ingressPort } };
   }
 
   private inventories(names: readonly string[]): Promise<InventoryEntry[][]> {
