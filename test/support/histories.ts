@@ -15,7 +15,9 @@ export async function saveHistories(
     const name = history.events?.[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name ?? 'unknown';
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
-    const json = historyToJSON(history).replace(/"identity":\s*"[^"]*"/g, '"identity": "skyfabric-test"');
+    const json = historyToJSON(history)
+      .replace(/"identity":\s*"[^"]*"/g, '"identity": "skyfabric-test"')
+      .replace(/"stackTrace":\s*"(?:[^"\\]|\\.)*"/g, '"stackTrace": ""');
     await writeFile(join(directory, `${name}-${count}.json`), `${JSON.stringify(JSON.parse(json))}\n`);
   }
 }
