@@ -1,5 +1,5 @@
 // A whole request from a YAML or JSON file, over which flags are laid.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { isRecord } from '../model/problems';
@@ -13,17 +13,34 @@ export function readRequestFile(file: string | undefined, cwd: string, problems:
   if (file === undefined) return {};
   const path = resolve(cwd, file);
   try {
-    const text = readFileSync(path, 'utf8');
-    if (text.length > MAX_BYTES) throw new Error('is larger than 1 MB');
+    const text = readBounded(path);
     // Without aliases: a small file of them can stand for a huge request.
     const request: unknown = parse(text, { maxAliasCount: 0 });
     if (!isRecord(request)) throw new Error('must hold one object');
     return withAbsolutePaths(request, dirname(path));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const [why = ''] = missing ? [`there is no file ${path}`] : (error as Error).message.split('\n');
+    const nested = error instanceof RangeError || /call stack/.test((error as Error).message);
+    const [why = ''] = missing ? [`there is no file ${path}`] : nested ? ['is nested too deeply'] : (error as Error).message.split('\n');
     problems.add(`--file ${file}: ${oneLine(why)}`, '');
     return {};
+  }
+}
+
+/** Reads no more than is allowed, also of what has no end, such as a device. */
+function readBounded(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const read = readSync(file, bytes, length, bytes.length - length, null);
+      length += read;
+      if (length > MAX_BYTES) throw new Error('is larger than 1 MB');
+      if (read === 0) return bytes.toString('utf8', 0, length);
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
