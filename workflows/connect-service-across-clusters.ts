@@ -29,11 +29,11 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
       peers.every((peer) => peer.clusterlink.probeGateways),
     );
     run.beginStage();
-    const undo = withdrawalsOf(run, service, peers);
-    await exportService(run, request, placement, peers, undo);
+    const connecting = { run, request, placement, peers, undo: withdrawalsOf(run, service, peers) };
+    await exportService(connecting);
     run.beginStage();
-    await importService(run, request, placement, peers, undo);
-    await admit(run, request, placement, peers, undo);
+    await importService(connecting);
+    await admit(connecting);
     const { changed } = run;
     run.beginStage();
     const imports = await together(
@@ -85,13 +85,16 @@ function withdrawalsOf(
   return (peer) => byPeer.get(peer.name) as Withdrawals;
 }
 
-async function exportService(
-  run: Run,
-  request: ConnectRequest,
-  placement: Placement,
-  peers: readonly RegisteredPeer[],
-  undo: (peer: RegisteredPeer) => Withdrawals,
-): Promise<void> {
+/** What the steps of a connection share. */
+interface Connecting {
+  readonly run: Run;
+  readonly request: ConnectRequest;
+  readonly placement: Placement;
+  readonly peers: readonly RegisteredPeer[];
+  readonly undo: (peer: RegisteredPeer) => Withdrawals;
+}
+
+async function exportService({ run, request, placement, peers, undo }: Connecting): Promise<void> {
   const { claimant } = run;
   const { service, adopt } = request;
   await together(
@@ -105,13 +108,7 @@ async function exportService(
   );
 }
 
-async function importService(
-  run: Run,
-  request: ConnectRequest,
-  placement: Placement,
-  peers: readonly RegisteredPeer[],
-  undo: (peer: RegisteredPeer) => Withdrawals,
-): Promise<void> {
+async function importService({ run, request, placement, peers, undo }: Connecting): Promise<void> {
   const { claimant } = run;
   const { service, adopt, loadBalancing, merge } = request;
   await together(
@@ -128,13 +125,7 @@ async function importService(
 }
 
 /** Both sides decide: the importing peer lets its clients out, the exporting peer lets them in. */
-async function admit(
-  run: Run,
-  request: ConnectRequest,
-  placement: Placement,
-  peers: readonly RegisteredPeer[],
-  undo: (peer: RegisteredPeer) => Withdrawals,
-): Promise<void> {
+async function admit({ run, request, placement, peers, undo }: Connecting): Promise<void> {
   const { claimant } = run;
   const { service, access, adopt } = request;
   await together(
