@@ -1,5 +1,6 @@
 // The six CustomResourceDefinitions of ClusterLink v0.4.1, with bounds that keep out what its control plane cannot survive.
 import type { KubeObject } from '../kubernetes/kube-object';
+import { DATAPLANE_OWN_PORTS } from './manifest';
 import { CLUSTERLINK_GROUP, CLUSTERLINK_VERSION, CONDITION } from './resources';
 import { conditionSchema, list, object, oneOf, portNumber, selectorSchema, statusSchema, text, textMap, type Schema } from './schema';
 
@@ -43,7 +44,18 @@ const importSource = object(
   ['peer', 'exportName', 'exportNamespace'],
 );
 
-const selection = object({ workloadSelector: selectorSchema }, ['workloadSelector']);
+// Were workloadSets not named here, the server would drop them in silence, and the policy would mean something else.
+const selection = object(
+  {
+    workloadSelector: selectorSchema,
+    workloadSets: list({ type: 'string' }, 'Not supported by ClusterLink v0.4.1.', {
+      'x-kubernetes-validations': [
+        { rule: 'size(self) == 0', message: 'must be empty: ClusterLink v0.4.1 ignores a policy with it, give a workloadSelector only' },
+      ],
+    }),
+  },
+  ['workloadSelector'],
+);
 
 const policySpec = object(
   {
@@ -115,7 +127,12 @@ export const DEFINITIONS: readonly DefinitionResource[] = [
       {
         port: portNumber('TCP port of the service here.'),
         targetPort: portNumber('Port of the data plane; allocated by the control plane.', {
-          'x-kubernetes-validations': [{ rule: 'self != 4443', message: 'is the port of the gateway itself' }],
+          'x-kubernetes-validations': [
+            {
+              rule: DATAPLANE_OWN_PORTS.map((port) => `self != ${port}`).join(' && '),
+              message: `must not be ${DATAPLANE_OWN_PORTS.join(', ')}, where the data plane itself listens`,
+            },
+          ],
         }),
         sources: list(importSource, 'The Exports that it leads to.'),
         lbScheme: oneOf(['round-robin', 'random', 'static'], 'How a source is chosen.', { default: 'round-robin' }),

@@ -13,6 +13,12 @@ export const INGRESS_SERVICE = 'clusterlink';
 /** Ports of a gateway's pods. Source: ClusterLink v0.4.1, pkg/controlplane/api, pkg/dataplane/api. */
 export const GATEWAY_PORT = { dataplane: 4443, controlplane: 4444, readiness: 4445 } as const;
 
+/**
+ * Ports on which a data plane listens itself, Envoy's administration among them: an Import's targetPort there never works.
+ * Source: ClusterLink v0.4.1, cmd/cl-dataplane, cmd/cl-go-dataplane.
+ */
+export const DATAPLANE_OWN_PORTS: readonly number[] = [1500, GATEWAY_PORT.dataplane, GATEWAY_PORT.readiness];
+
 /** What the manifests of a gateway need to know of its peer. */
 export type GatewayPeer = Pick<Peer, 'namespace' | 'ingress' | 'labels'>;
 

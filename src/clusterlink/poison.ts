@@ -5,10 +5,9 @@ import { describeRef, refOf, type KubeObject } from '../kubernetes/kube-object';
 import { loadBalancing } from '../model/connection';
 import { dnsLabel, host, labelKey, labelValue, port, serviceName } from '../model/names';
 import { parseAll } from '../model/problems';
+import { DATAPLANE_OWN_PORTS } from './manifest';
 import { CLUSTERLINK_GROUP } from './resources';
 
-/** Where the data plane takes connections of other peers: an Import there is accepted and never works. */
-const GATEWAY_PORT = 4443;
 const ALLOCATED = { least: 1024, most: 49151 } as const;
 
 const objectName = z
@@ -42,7 +41,7 @@ const labels = z.record(z.string(), labelValue).superRefine((given, context) => 
 });
 
 const selection = z.strictObject({
-  workloadSets: z.undefined('must not be given: ClusterLink ignores such a policy').optional(),
+  workloadSets: z.array(z.string()).max(0, 'must be empty: ClusterLink ignores a policy with it').optional(),
   workloadSelector: z.strictObject({
     matchLabels: labels.optional(),
     matchExpressions: z.array(requirement).optional(),
@@ -65,7 +64,7 @@ const importSpec = (held: unknown): z.ZodType =>
       .int()
       .min(ALLOCATED.least, `must be ${ALLOCATED.least}–${ALLOCATED.most}`)
       .max(ALLOCATED.most, `must be ${ALLOCATED.least}–${ALLOCATED.most}`)
-      .refine((value) => value !== GATEWAY_PORT, `must not be ${GATEWAY_PORT}, the gateway's own port`)
+      .refine((value) => !DATAPLANE_OWN_PORTS.includes(value), `must not be ${DATAPLANE_OWN_PORTS.join(', ')}: the data plane's own`)
       .refine((value) => value === held, 'must be left to the control plane')
       .optional(),
     sources: z.array(source),

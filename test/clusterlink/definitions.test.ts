@@ -1,7 +1,14 @@
 // The custom resource definitions: what the API server will take from them, and that they keep out what poisons ClusterLink.
 import { DEFINITIONS } from '../../src/clusterlink/definitions';
 import type { Schema } from '../../src/clusterlink/schema';
-import { objectPath, resourceOf } from '../../src/kubernetes/resource-path';
+import { refOf } from '../../src/kubernetes/kube-object';
+import { collectionPath, objectPath, resourceOf } from '../../src/kubernetes/resource-path';
+import { looserBounds } from '../../src/clusterlink/looser-bounds';
+import { assertSafe } from '../../src/clusterlink/poison';
+import { call, eventually } from '../conformance/raw-client';
+import type { TestApiServer } from '../kubernetes/real-cluster';
+import { startTestServer } from '../support/backend';
+import { objectOf, POISON, SOUND } from './poison-cases';
 
 const schemas = Object.fromEntries(DEFINITIONS.map(({ spec }) => [spec.names.kind, spec.versions[0]?.schema.openAPIV3Schema as Schema]));
 
@@ -53,7 +60,10 @@ test('ports are bounded wherever they stand', () => {
   expect(at('Peer', 'spec', 'gateways', '[]', 'port')).toMatchObject(bounds);
   expect(at('Export', 'spec', 'port')).toMatchObject(bounds);
   expect(at('Import', 'spec', 'port')).toMatchObject(bounds);
-  expect(at('Import', 'spec', 'targetPort')).toMatchObject({ ...bounds, 'x-kubernetes-validations': [{ rule: 'self != 4443' }] });
+  expect(at('Import', 'spec', 'targetPort')).toMatchObject({
+    ...bounds,
+    'x-kubernetes-validations': [{ rule: 'self != 1500 && self != 4443 && self != 4445' }],
+  });
   expect(at('Instance', 'spec', 'ingress', 'port')).toMatchObject(bounds);
 });
 
@@ -73,6 +83,49 @@ test('every condition that is shown is one that ClusterLink sets', () => {
   const paths = DEFINITIONS.flatMap(({ spec }) => spec.versions[0]?.additionalPrinterColumns.map(({ jsonPath }) => jsonPath) ?? []);
   const conditions = paths.flatMap((path) => /@\.type=="(\w+)"/.exec(path)?.[1] ?? []);
   expect(conditions.sort()).toEqual(['ExportValid', 'ImportServiceValid', 'ImportTargetPortValid', 'PeerReachable']);
+});
+
+describe('an API server that holds the definitions', () => {
+  let server: TestApiServer;
+  const write = async (object: ReturnType<typeof objectOf>): Promise<number> =>
+    (await call(server, 'POST', `${collectionPath(refOf(object))}?dryRun=All`, object)).status;
+
+  beforeAll(async () => {
+    server = await startTestServer({ name: 'west' });
+    for (const definition of DEFINITIONS) {
+      expect(await call(server, 'POST', collectionPath(definition), definition)).toMatchObject({ status: 201 });
+    }
+    for (const { spec } of DEFINITIONS) {
+      await eventually(
+        () => call(server, 'GET', `/apis/clusterlink.net/v1alpha1/${spec.names.plural}`),
+        ({ status }) => status === 200,
+      );
+    }
+  });
+  afterAll(() => server.close());
+
+  test.each(SOUND)('admits %s in %s, as we do', async (...sound) => {
+    expect(() => assertSafe(objectOf(sound))).not.toThrow();
+    expect(await write(objectOf(sound))).toBe(201);
+  });
+
+  test.each(POISON)('refuses %s in %s, as we do', async (...poison) => {
+    expect(() => assertSafe(objectOf(poison))).toThrow(expect.objectContaining({ code: 'invalid' }));
+    expect(await write(objectOf(poison))).toBe(422);
+  });
+});
+
+test('a definition is as strict as itself, and one without a schema admits all that ours keeps out', () => {
+  for (const definition of DEFINITIONS) expect(looserBounds(definition, definition)).toEqual([]);
+  const [peer] = DEFINITIONS;
+  expect(peer && looserBounds({}, peer)).toEqual([
+    'Peer without spec',
+    'spec without gateways',
+    'an empty gateways',
+    'gateways without host',
+    'gateways without port',
+    'port outside 1–65535',
+  ]);
 });
 
 function at(kind: string, ...path: string[]): Schema {

@@ -79,11 +79,6 @@ export async function beginCalls(cluster: Cluster, calls: Calls): Promise<Runnin
   };
 }
 
-/** Calls, and counts the answers. @throws unready */
-async function call(cluster: Cluster, calls: Calls): Promise<Tally> {
-  return (await beginCalls(cluster, calls)).tally();
-}
-
 /** How many calls brought no answer. */
 export function failuresOf(tally: Tally): number {
   return Object.entries(tally).reduce((sum, [answer, count]) => sum + (answer.startsWith('failed: ') ? count : 0), 0);
