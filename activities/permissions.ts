@@ -1,62 +1,122 @@
-// What the activities do in a peer's cluster, as Kubernetes names it: the preflight asks for exactly this. A new kind of request in
-// an activity belongs into this table too.
+// What the activities do in a peer's cluster, as Kubernetes names it: the preflight asks for exactly this, and deploy/rbac.yaml grants
+// it. A new kind of request in an activity belongs into this table too.
 import type { KubeObject } from '../src/kubernetes/kube-object';
 import type { Permission } from '../src/kubernetes/access';
 import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { PolicyRule } from '../src/clusterlink/manifest';
+import type { GatewayOptions } from '../src/model/gateway';
+import type { Peer } from '../src/model/peer';
 import { designedObjects, NO_PEMS, type GatewayDesign } from './gateway-objects';
 
 type Row = readonly [group: string, resources: readonly string[], verbs: readonly string[]];
 
+/** Rights in the gateway's namespace, and in all of them. */
+interface Rights {
+  readonly gateway: readonly Row[];
+  readonly everywhere: readonly Row[];
+}
+
 const RBAC = 'rbac.authorization.k8s.io';
 const CLUSTERLINK = 'clusterlink.net';
-/** Made, compared, claimed, put back, removed. */
-const KEEP = ['get', 'list', 'create', 'update', 'patch', 'delete'] as const;
 
-/** In the gateway's namespace, and in the operator's where there is one. */
-const IN_NAMESPACE: readonly Row[] = [
-  ['', ['secrets', 'configmaps', 'serviceaccounts'], KEEP],
-  ['', ['services'], [...KEEP, 'watch']],
-  ['', ['pods'], ['list', 'watch']],
-  ['apps', ['deployments'], [...KEEP, 'watch']],
+/** What connects services and tells how things stand, once gateways are there. */
+const DAY_TWO: Rights = {
+  gateway: [
+    // The echo server by which links are measured.
+    ['', ['services'], ['create']],
+    ['apps', ['deployments'], ['get', 'watch', 'create', 'delete']],
+    // The name in the gateway's certificate, and whether its control plane leads.
+    ['', ['secrets'], ['get']],
+    ['coordination.k8s.io', ['leases'], ['get']],
+  ],
+  // Services are connected in any namespace, and inventories look into all of them.
+  everywhere: [
+    ['', ['namespaces'], ['get', 'list']],
+    ['', ['nodes', 'configmaps', 'secrets', 'serviceaccounts'], ['list']],
+    ['', ['services'], ['get', 'list', 'watch', 'delete']],
+    ['', ['pods'], ['list', 'watch']],
+    ['apps', ['deployments'], ['list']],
+    ['batch', ['jobs'], ['list', 'create', 'delete']],
+    ['discovery.k8s.io', ['endpointslices'], ['list', 'watch', 'delete']],
+    [RBAC, ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'], ['list']],
+    ['apiextensions.k8s.io', ['customresourcedefinitions'], ['list']],
+    [CLUSTERLINK, ['imports', 'exports'], ['get', 'list', 'watch', 'create', 'update', 'delete']],
+    [CLUSTERLINK, ['accesspolicies', 'privilegedaccesspolicies'], ['get', 'list', 'create', 'update', 'delete']],
+    [CLUSTERLINK, ['peers'], ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']],
+    [CLUSTERLINK, ['instances'], ['list']],
+  ],
+};
+
+/** What installs, changes, puts back and removes a gateway, besides. */
+const KEEP: readonly string[] = ['get', 'list', 'create', 'update', 'patch', 'delete'];
+const BOOTSTRAP: Rights = {
+  gateway: [
+    ['', ['secrets', 'configmaps', 'serviceaccounts', 'services'], KEEP],
+    ['apps', ['deployments'], KEEP],
+    [RBAC, ['roles', 'rolebindings'], KEEP],
+    ['coordination.k8s.io', ['leases'], ['delete']],
+  ],
+  everywhere: [
+    [RBAC, ['clusterroles', 'clusterrolebindings'], KEEP],
+    ['apiextensions.k8s.io', ['customresourcedefinitions'], ['get', 'watch', 'create', 'delete']],
+  ],
+};
+
+/** What makes and removes a gateway's namespace; nobody needs it where an administrator has made the namespace. */
+const NAMESPACE: Rights = {
+  gateway: [
+    // Only to see whether others use it.
+    ['', ['persistentvolumeclaims'], ['list']],
+    ['apps', ['statefulsets', 'daemonsets'], ['list']],
+    ['batch', ['cronjobs'], ['list']],
+    ['networking.k8s.io', ['ingresses'], ['list']],
+  ],
+  everywhere: [['', ['namespaces'], ['watch', 'create', 'update', 'patch', 'delete']]],
+};
+
+/** In the operator's namespace, in operator mode. */
+const OPERATOR: readonly Row[] = [
+  ['', ['serviceaccounts'], KEEP],
+  ['apps', ['deployments'], KEEP],
   [RBAC, ['roles', 'rolebindings'], KEEP],
-  ['coordination.k8s.io', ['leases'], ['get', 'delete']],
-  // Only to see whether others use the namespace.
-  ['', ['persistentvolumeclaims'], ['list']],
-  ['apps', ['statefulsets', 'daemonsets'], ['list']],
-  ['batch', ['cronjobs'], ['list']],
-  ['networking.k8s.io', ['ingresses'], ['list']],
+  [CLUSTERLINK, ['instances'], [...KEEP, 'watch']],
 ];
 
-/** Everywhere: services are connected in any namespace, and inventories look into all of them. */
-const EVERYWHERE: readonly Row[] = [
-  ['', ['namespaces'], [...KEEP, 'watch']],
-  ['', ['configmaps', 'secrets', 'serviceaccounts'], ['list']],
-  ['', ['services'], ['get', 'list', 'watch', 'delete']],
-  ['', ['pods'], ['list', 'watch']],
-  ['apps', ['deployments'], ['list']],
-  ['batch', ['jobs'], ['list', 'create', 'delete']],
-  ['discovery.k8s.io', ['endpointslices'], ['list', 'watch', 'delete']],
-  [RBAC, ['clusterroles', 'clusterrolebindings'], KEEP],
-  [RBAC, ['roles', 'rolebindings'], ['list']],
-  ['apiextensions.k8s.io', ['customresourcedefinitions'], ['get', 'list', 'watch', 'create', 'delete']],
-  [CLUSTERLINK, ['imports', 'exports', 'accesspolicies', 'privilegedaccesspolicies', 'peers', 'instances'], [...KEEP, 'watch']],
-];
+/** Which of the rights: those of day two, those of a bootstrap besides, those that make namespaces, and those of the gateway's own roles. */
+export type PermissionSet = 'day-two' | 'bootstrap' | 'namespace' | 'granted-on';
+
+/** The namespaces that a gateway stands in: its own, and the operator's where there is one. */
+export function namespacesOf({ namespace }: Pick<Peer, 'namespace'>, { mode }: Pick<GatewayOptions, 'mode'>): readonly string[] {
+  return mode === 'operator' ? [namespace, OPERATOR_NAMESPACE] : [namespace];
+}
 
 /**
- * All permissions that the activities need for a gateway of this design. Besides their own these are what the gateway's roles hold:
- * nobody may grant what they do not have.
+ * The permissions of a set for a gateway of this design. `granted-on` is what the gateway's roles hold and nobody else uses: nobody may
+ * grant what they do not have.
  */
-export function neededPermissions({ peer, options }: Pick<GatewayDesign, 'peer' | 'options'>): readonly Permission[] {
-  const { first } = designedObjects('', { peer, options, waitBeforeStop: false }, NO_PEMS);
-  const namespaces = options.mode === 'operator' ? [peer.namespace, OPERATOR_NAMESPACE] : [peer.namespace];
-  const nodes: readonly Row[] = peer.ingress.type === 'NodePort' ? [['', ['nodes'], ['list']]] : [];
-  const needed = [
-    ...namespaces.flatMap((namespace) => permissionsOf(IN_NAMESPACE, namespace)),
-    ...permissionsOf([...EVERYWHERE, ...nodes], undefined),
-    ...first.flatMap((object) => permissionsOf(rulesOf(object), object.metadata.namespace)),
-  ];
-  return [...new Map(needed.map((permission) => [describePermission(permission), permission])).values()];
+export function permissionsOf(set: PermissionSet, { peer, options }: Pick<GatewayDesign, 'peer' | 'options'>): readonly Permission[] {
+  const namespaces = namespacesOf(peer, options);
+  switch (set) {
+    case 'day-two':
+      return flatten(DAY_TWO, [peer.namespace]).filter(({ resource }) => resource !== 'nodes' || peer.ingress.type === 'NodePort');
+    case 'bootstrap':
+      return unique([
+        ...flatten(BOOTSTRAP, [peer.namespace]),
+        ...(options.mode === 'operator' ? rowsOf(OPERATOR, OPERATOR_NAMESPACE) : []),
+      ]);
+    case 'namespace':
+      return flatten(NAMESPACE, namespaces);
+    case 'granted-on': {
+      const { first } = designedObjects('', { peer, options, waitBeforeStop: false }, NO_PEMS);
+      return unique(first.flatMap((object) => rowsOf(rulesOf(object), object.metadata.namespace)));
+    }
+  }
+}
+
+/** All permissions that a bootstrap needs, and all that comes after it. @param namespaces whether it makes the gateway's namespaces */
+export function neededPermissions(design: Pick<GatewayDesign, 'peer' | 'options'>, namespaces = true): readonly Permission[] {
+  const sets: readonly PermissionSet[] = ['bootstrap', 'day-two', 'granted-on', ...(namespaces ? (['namespace'] as const) : [])];
+  return unique(sets.flatMap((set) => permissionsOf(set, design)));
 }
 
 /** A permission in words: `create secrets in namespace clusterlink-system`. */
@@ -65,10 +125,18 @@ export function describePermission({ group, resource, verb, namespace }: Permiss
   return `${verb} ${what} ${namespace === undefined ? 'everywhere' : `in namespace ${namespace}`}`;
 }
 
-function permissionsOf(rows: readonly Row[], namespace: string | undefined): Permission[] {
+function flatten({ gateway, everywhere }: Rights, namespaces: readonly string[]): Permission[] {
+  return [...namespaces.flatMap((namespace) => rowsOf(gateway, namespace)), ...rowsOf(everywhere, undefined)];
+}
+
+function rowsOf(rows: readonly Row[], namespace: string | undefined): Permission[] {
   return rows.flatMap(([group, resources, verbs]) =>
     resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, ...(namespace === undefined ? {} : { namespace }) }))),
   );
+}
+
+function unique(permissions: readonly Permission[]): Permission[] {
+  return [...new Map(permissions.map((permission) => [describePermission(permission), permission])).values()];
 }
 
 function rulesOf(object: KubeObject): readonly Row[] {

@@ -1,5 +1,6 @@
 // `skyfabric check`: what a bootstrap of these clusters would meet. It changes nothing.
 import type { Command } from 'commander';
+import { stringify } from 'yaml';
 import type { CheckResult } from '../contract/results';
 import type { CliContext } from './context';
 import { GATEWAY_FLAGS } from './gateway-flags';
@@ -35,7 +36,14 @@ function render({ ok, peers }: CheckResult, paint: Paint): string {
       ...(hint === undefined || fine ? [] : [`      Hint: ${oneLine(hint)}`]),
     ]),
   ]);
-  return [...lines, ok ? paint('green', 'These clusters can become peers.') : paint('red', 'Mend what is marked, and check again.')].join(
-    '\n',
-  );
+  const verdict = ok ? paint('green', 'These clusters can become peers.') : paint('red', 'Mend what is marked, and check again.');
+  return [...lines, verdict, ...peers.flatMap(manifestOf)].join('\n');
+}
+
+/** What is missing on a peer, to be applied by one of its administrators. */
+function manifestOf({ peer, findings }: CheckResult['peers'][number]): string[] {
+  const objects = findings.flatMap(({ ok, manifest = [] }) => (ok ? [] : manifest));
+  if (objects.length === 0) return [];
+  const documents = objects.map((object) => `---\n${plain(stringify(object, { lineWidth: 0 }).trimEnd())}`);
+  return ['', `# What ${oneLine(peer)} lacks, for \`kubectl apply -f -\` by an administrator of that cluster:`, ...documents];
 }

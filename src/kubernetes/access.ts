@@ -1,5 +1,5 @@
 // What a preflight asks of a cluster: which permissions are missing, which cluster it is, and its version.
-import { FabricError } from '../errors/fabric-error';
+import { FabricError, isFabricError } from '../errors/fabric-error';
 import type { Cluster } from './cluster';
 import type { KubeObject } from './kube-object';
 
@@ -52,6 +52,23 @@ async function isAllowed(cluster: Cluster, permission: Permission, signal: Abort
     signal,
   });
   return body.status?.allowed === true;
+}
+
+interface UserReview extends KubeObject {
+  readonly status?: { readonly userInfo?: { readonly username?: string } };
+}
+
+/** What the cluster calls the kubeconfig's user; `undefined` where it does not tell (before Kubernetes 1.28). */
+export async function currentUser(cluster: Cluster, signal?: AbortSignal): Promise<string | undefined> {
+  const about = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+  try {
+    const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+    const { body } = await cluster.request<UserReview>({ method: 'POST', path, body: about, about, signal });
+    return body.status?.userInfo?.username;
+  } catch (error) {
+    if (isFabricError(error, 'not_found') || isFabricError(error, 'forbidden')) return undefined;
+    throw error;
+  }
 }
 
 /** What tells clusters apart, whatever their contexts are called: the uid of namespace `kube-system`. */
