@@ -14,8 +14,11 @@ const LOOK_DEADLINE_MS = 60_000;
 /** Policies take effect within a second; a connection that carries no bytes for this long is broken. */
 const VERIFY_DEADLINE_MS = 2 * 60_000;
 
-/** How patient a step is: `look` before anything is changed, `act` for steps that change something, `verify`, `undo`. */
-export type Patience = 'look' | 'act' | 'verify' | 'undo';
+/** Probes forgive what is only new by themselves, so what failed so often is broken; a run that verifies everything is not to wait longer for it. */
+const MEASURE_ATTEMPTS = 3;
+
+/** How patient a step is: `look` before anything is changed, `act` for steps that change something, `verify`, `measure`, `undo`. */
+export type Patience = 'look' | 'act' | 'verify' | 'measure' | 'undo';
 
 /** What the run allows a step and an undo to take, retries included, in milliseconds. */
 export interface Deadlines {
@@ -37,6 +40,7 @@ export function activityOptions(patience: Patience, deadlines: Deadlines): Activ
       backoffCoefficient: 2,
       maximumInterval: 10_000,
       nonRetryableErrorTypes: [...NON_RETRYABLE_CODES],
+      ...(patience === 'measure' ? { maximumAttempts: MEASURE_ATTEMPTS } : {}),
     },
   };
 }
@@ -46,6 +50,7 @@ function deadlineOf(patience: Patience, deadlines: Deadlines): number {
     case 'look':
       return Math.min(LOOK_DEADLINE_MS, deadlines.stepMs);
     case 'verify':
+    case 'measure':
       return Math.min(VERIFY_DEADLINE_MS, deadlines.stepMs);
     case 'act':
       return deadlines.stepMs;

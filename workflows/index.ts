@@ -7,3 +7,4 @@ export { EstablishLink } from './establish-link';
 export { GuardFabric } from './guard-fabric';
 export { TeardownFabric } from './teardown-fabric';
 export { TeardownLink } from './teardown-link';
+export { VerifyFabric } from './verify-fabric';

@@ -12,6 +12,7 @@ import {
 import type { z } from 'zod';
 import type { Activities, Attempted, Change } from '../src/contract/activities';
 import { statusQuery } from '../src/contract/messages';
+import type { RunFailure } from '../src/contract/results';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
 import type { Problem, Residue, Rollback, RunPhase, RunStatus, StepStatus } from '../src/contract/status';
 import { claimIdOf, type ClaimKind } from '../src/contract/workflow-ids';
@@ -32,6 +33,8 @@ export type Place = PeerAddress & { readonly taskQueue?: string | undefined };
 export interface Undo {
   readonly title: string;
   readonly act: (activities: Activities) => Promise<Attempted<Change>>;
+  /** It only tidies up after the step, which stays as it ended: nobody undoes a proof. */
+  readonly tidies?: boolean;
 }
 
 export interface StepOptions {
@@ -89,7 +92,7 @@ export async function asRun<S extends z.ZodType<Request>, R>(
       throw error;
     }
     run.end('failed');
-    throw failureOf(problem, { problem, rollback }, error);
+    throw failureOf(problem, { problem, rollback, ...run.findings }, error);
   }
 }
 
@@ -114,6 +117,8 @@ export class Run {
   private readonly failedSteps = new Map<unknown, StepStatus>();
   /** Whether a step has changed anything so far. */
   changed = false;
+  /** What is told of a run that fails, besides its problem and rollback. */
+  findings: Pick<RunFailure, 'result'> = {};
 
   constructor(
     private readonly kind: string,
@@ -246,7 +251,7 @@ export class Run {
     const residue: Residue[] = [];
     for (const entry of [...undos].reverse()) {
       this.undos.splice(this.undos.indexOf(entry), 1);
-      const steps = this.steps.filter((step) => entry.steps.includes(step.id));
+      const steps = entry.undo.tidies === true ? [] : this.steps.filter((step) => entry.steps.includes(step.id));
       const id = `${entry.steps[0] ?? idOf(entry.undo.title, entry.peer)}/undo`;
       for (const step of steps) step.state = 'undoing';
       this.publish();
