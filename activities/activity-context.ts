@@ -7,11 +7,15 @@ import { FabricError } from '../src/errors/fabric-error';
 const MARGIN_MS = 5_000;
 /** Enough to look once, so that even a short attempt can tell what is missing. */
 const LEAST_WAIT_MS = 1_000;
+/** What an attempt needs to get anywhere. */
+const LEAST_ATTEMPT_MS = 3_000;
 
 interface Attempt {
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch, by this machine's clock. */
   readonly endsAt: number;
+  /** The end of all attempts. */
+  readonly closesAt: number;
 }
 
 const attempts = new WeakMap<Context, Attempt>();
@@ -24,7 +28,8 @@ const progress = new WeakMap<Context, string>();
 export function beginAttempt(context: Context): { readonly signal: AbortSignal; readonly end: () => void } {
   const { cancellationSignal, info } = context;
   const earlierMs = info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs;
-  const leftMs = Math.max(0, Math.min(info.startToCloseTimeoutMs, info.scheduleToCloseTimeoutMs - earlierMs));
+  const leftInAllMs = info.scheduleToCloseTimeoutMs - earlierMs;
+  const leftMs = Math.max(0, Math.min(info.startToCloseTimeoutMs, leftInAllMs));
   const stop = new AbortController();
   const onCancel = (): void => stop.abort(cancellationSignal.reason);
   const onTimeout = (): void =>
@@ -38,7 +43,7 @@ export function beginAttempt(context: Context): { readonly signal: AbortSignal; 
   const timer = setTimeout(onTimeout, leftMs);
   if (cancellationSignal.aborted) onCancel();
   cancellationSignal.addEventListener('abort', onCancel, { once: true });
-  attempts.set(context, { signal: stop.signal, endsAt: Date.now() + leftMs });
+  attempts.set(context, { signal: stop.signal, endsAt: Date.now() + leftMs, closesAt: Date.now() + leftInAllMs });
   return { signal: stop.signal, end: () => clearTimeout(timer) };
 }
 
@@ -52,6 +57,17 @@ export function signal(): AbortSignal {
 export function withinAttempt(wantedMs: number): number {
   const endsAt = attempts.get(Context.current())?.endsAt ?? Infinity;
   return Math.min(wantedMs, Math.max(LEAST_WAIT_MS, endsAt - Date.now() - MARGIN_MS));
+}
+
+/**
+ * Whether another attempt would have no time left to get anywhere. The server would begin it all the same, and when its time is up, tell
+ * that nobody answered instead of what the attempts before it have found.
+ */
+export function isLastAttempt(context: Context): boolean {
+  const { attempt, retryPolicy: { initialInterval, backoffCoefficient = 2, maximumInterval = Infinity } = {} } = context.info;
+  if (typeof initialInterval !== 'number' || typeof maximumInterval !== 'number') return false;
+  const pauseMs = Math.min(initialInterval * backoffCoefficient ** (attempt - 1), maximumInterval);
+  return (attempts.get(context)?.closesAt ?? Infinity) - Date.now() < pauseMs + LEAST_ATTEMPT_MS;
 }
 
 /** Says what the activity is doing, in its heartbeat: an operator reads it in the Temporal UI while the attempt runs. */

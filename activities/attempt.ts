@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import type { Attempted } from '../src/contract/activities';
 import { isFabricError } from '../src/errors/fabric-error';
-import { beginAttempt, heartbeatAgain } from './activity-context';
+import { beginAttempt, heartbeatAgain, isLastAttempt } from './activity-context';
 import { toActivityFailure } from './failures';
 
 /** Well under any heartbeat timeout; the SDK thins out what it sends. */
@@ -10,7 +10,7 @@ const HEARTBEAT_EVERY_MS = 1_000;
 
 /**
  * Makes an activity of a step.
- * @throws ApplicationFailure whose type is an error code, retried unless the code says that no retry can mend it;
+ * @throws ApplicationFailure whose type is an error code, retried unless the code says that no retry can mend it, or no time is left for one;
  * CancelledFailure when the activity was cancelled; `unavailable` when its time was up
  */
 export function attempt<Input, Value>(step: (input: Input) => Promise<Value>): (input: Input) => Promise<Attempted<Value>> {
@@ -26,7 +26,7 @@ export function attempt<Input, Value>(step: (input: Input) => Promise<Value>): (
       // Only what the end of its time broke off is told as that: an error that has something to say keeps its word.
       const timedOut = signal.aborted && !context.cancellationSignal.aborted;
       const cause: unknown = timedOut && !isFabricError(error) ? signal.reason : error;
-      throw toActivityFailure(cause, { peer: peerOf(input), attempts, signal: context.cancellationSignal });
+      throw toActivityFailure(cause, { peer: peerOf(input), attempts, isLast: isLastAttempt(context), signal: context.cancellationSignal });
     } finally {
       clearInterval(ticker);
       end();

@@ -1,4 +1,5 @@
-// Whether a gateway's control plane runs: without one nothing acts on ClusterLink's resources, and nothing is worth waiting for.
+// Whether a gateway's control plane acts on ClusterLink's resources: where none does, nothing is worth waiting for.
+import { CONTROLPLANE_OWN } from '../src/clusterlink/gateway-secrets';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import type { Cluster } from '../src/kubernetes/cluster';
 import type { KubeObject } from '../src/kubernetes/kube-object';
@@ -7,11 +8,23 @@ interface DeploymentView extends KubeObject {
   readonly status?: { readonly replicas?: number };
 }
 
-/** Whether a gateway's control plane has pods, ready or not. */
-export async function isControlplaneRunning(cluster: Cluster, namespace: string, signal: AbortSignal): Promise<boolean> {
-  const deployment = await cluster.get<DeploymentView>(
-    { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: CONTROLPLANE },
-    signal,
-  );
-  return (deployment?.status?.replicas ?? 0) > 0;
+interface LeaseView extends KubeObject {
+  readonly spec?: { /** `<pod>_<uuid>`. */ readonly holderIdentity?: string };
+}
+
+/**
+ * Whether a gateway's control plane has pods, ready or not, and one of them leads. One that begins anew does not for 15 s, until the
+ * Lease of the one before it has run out; what is deleted meanwhile, it never hears of. Source: ClusterLink v0.4.1,
+ * cmd/cl-controlplane/app/server.go and pkg/controlplane/control/controllers.go.
+ */
+export async function isControlplaneLeading(cluster: Cluster, namespace: string, signal: AbortSignal): Promise<boolean> {
+  const [deployment, lease] = await Promise.all([
+    cluster.get<DeploymentView>({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: CONTROLPLANE }, signal),
+    cluster.get<LeaseView>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace, name: CONTROLPLANE_OWN.lease }, signal),
+  ]);
+  if ((deployment?.status?.replicas ?? 0) === 0) return false;
+  const holder = lease?.spec?.holderIdentity ?? '';
+  if (holder === '') return true;
+  const { items } = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector: `app=${CONTROLPLANE}` }, signal);
+  return items.some(({ metadata }) => holder.startsWith(`${metadata.name}_`));
 }

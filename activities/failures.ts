@@ -19,6 +19,8 @@ const SECRETS = /-----BEGIN [\s\S]*?(-----END [A-Z0-9 ]*-----|$)|\bBearer\s+\S+|
 export interface FailurePlace {
   readonly peer: string | undefined;
   readonly attempts: number;
+  /** Whether there is no use in another attempt, whatever the failure is. */
+  readonly isLast: boolean;
   /** The activity's own signal. */
   readonly signal: AbortSignal;
 }
@@ -50,7 +52,7 @@ export function toActivityFailure(error: unknown, place: FailurePlace): Applicat
 }
 
 /** The ApplicationFailure of an error: type is its code, and an error that nobody foresaw is `internal`. */
-function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePlace, 'signal'>): ApplicationFailure {
+function toApplicationFailure(error: unknown, { peer, attempts, isLast }: Omit<FailurePlace, 'signal'>): ApplicationFailure {
   const known = isFabricError(error) ? error : undefined;
   const failure =
     known ??
@@ -73,7 +75,7 @@ function toApplicationFailure(error: unknown, { peer, attempts }: Omit<FailurePl
   return ApplicationFailure.create({
     type: failure.code,
     message: detail.message,
-    nonRetryable: !failure.retryable,
+    nonRetryable: !failure.retryable || isLast,
     details: [detail],
     ...(retryAfterMs > 0 ? { nextRetryDelay: Math.min(retryAfterMs, MAX_RETRY_DELAY_MS) } : {}),
     ...(cause === undefined ? {} : { cause }),

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SECRET } from '../src/clusterlink/gateway-secrets';
 import { INGRESS_SERVICE, type SecretResource, type ServiceResource } from '../src/clusterlink/manifest';
+import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { Change } from '../src/contract/activities';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import type { Condition, KubeObject } from '../src/kubernetes/kube-object';
@@ -74,7 +75,10 @@ async function awaitDeployments({ cluster, namespace, signal }: GatewayPlace, ti
   } catch (error) {
     if (!isFabricError(error, 'unready')) throw error;
     const labelSelector = `app in (${GATEWAY_DEPLOYMENTS.join(', ')})`;
-    const { items } = await cluster.list<Pod>({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector }, signal);
+    const query = { apiVersion: 'v1', kind: 'Pod' };
+    const { items: own } = await cluster.list<Pod>({ ...query, namespace, labelSelector }, signal);
+    // Where ClusterLink's operator should have made them and has not, its own pod knows why.
+    const items = own.length > 0 ? own : (await cluster.list<Pod>({ ...query, namespace: OPERATOR_NAMESPACE }, signal)).items;
     throw new FabricError({
       code: 'unready',
       message: `The gateway in namespace ${namespace} is not ready: ${explainPods(items)}. ${error.message}`,

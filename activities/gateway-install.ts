@@ -36,9 +36,11 @@ import { ensureNamespace } from './gateway-namespace';
 import {
   designedObjects,
   isComplete,
+  isOperatorGatewayBroken,
   observeGateway,
   refuseControlplaneOwn,
   restartOperatorGateway,
+  wakeOperator,
   type GatewayDesign,
 } from './gateway-objects';
 import { keepEarlier, readEarlier } from './gateway-record';
@@ -116,6 +118,7 @@ export async function deployGateway(
     objects.last.find((object) => object.kind === 'Instance'),
   );
   await applyAll(place, objects.last);
+  if (await isOperatorGatewayBroken(place, standing)) await wakeOperator(place, standing);
   await dropPendingKey(place, claimant, undefined);
   // True of the run, whatever was left to do for this attempt.
   const note = (await readEarlier(place, claimant)) === undefined ? 'installed' : 'updated';
@@ -144,7 +147,7 @@ async function needsChange(place: GatewayPlace, input: InstallInput, standing: r
   const { peer, certificates, authorityPem } = input;
   const good = goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays);
   const site = goodSiteCertificates(standing, certificates.renewBeforeDays);
-  if (good === undefined || site === undefined) return true;
+  if (good === undefined || site === undefined || (await isOperatorGatewayBroken(place, standing))) return true;
   const { first, last } = designedObjects(place.fabric, await designOf(place, input), { site, peer: good, authorityPem });
   const { cluster, signal } = place;
   const tried = await inParallel([...first, ...last], (object) => cluster.apply(object, { dryRun: true, signal }));

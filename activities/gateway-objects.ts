@@ -2,11 +2,11 @@
 import { gatewayManifests } from '../src/clusterlink/gateway-manifests';
 import { CONTROLPLANE_OWN, peerSecret, siteRevision, siteSecrets, type SitePems } from '../src/clusterlink/gateway-secrets';
 import { SITE_REVISION_ANNOTATION } from '../src/clusterlink/gateway-deployment';
-import { CONTROLPLANE, DATAPLANE } from '../src/clusterlink/manifest';
+import { CONTROLPLANE, DATAPLANE, INGRESS_SERVICE } from '../src/clusterlink/manifest';
 import { instanceManifests, operatorManifests } from '../src/clusterlink/operator-manifests';
 import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
-import { fabricSelector } from '../src/kubernetes/claim-marks';
+import { fabricSelector, readClaims } from '../src/kubernetes/claim-marks';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
@@ -35,6 +35,9 @@ const STARTS_PODS = ['Deployment', 'Instance'];
 
 /** A gateway's Deployments, whoever makes them. */
 export const GATEWAY_DEPLOYMENTS: readonly string[] = [CONTROLPLANE, DATAPLANE];
+
+/** Annotation of an Instance that only changes it. */
+const WOKEN_ANNOTATION = 'skyfabric.io/woken-at';
 
 /** Secrets that a run keeps beside the gateway for its own use, by the beginning of their names. */
 export const EARLIER_PREFIX = 'skyfabric-earlier-';
@@ -108,7 +111,8 @@ export async function observeGateway(
   );
   const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
   if (design !== undefined) refuseForeign(place, found, designedNames(design));
-  return found.filter((object) => isMarked(object, fabric) && !isKept(object));
+  // What has claims of its own (an echo server, while links are measured) only stands beside the gateway.
+  return found.filter((object) => isMarked(object, fabric) && !isKept(object) && readClaims(object).length === 0);
 }
 
 /** What runs keep beside the gateway for their own use. Secrets. */
@@ -145,6 +149,35 @@ export async function refuseControlplaneOwn({ cluster, namespace, peer, signal }
       peer,
       object: describeRef(ref),
     });
+  }
+}
+
+/** What ClusterLink's operator makes from an Instance. Source: ClusterLink v0.4.1, pkg/operator/controller. */
+export function operatorMade(namespace: string): readonly ObjectRef[] {
+  return [
+    ...GATEWAY_DEPLOYMENTS.map((name) => ({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name })),
+    ...[CONTROLPLANE, INGRESS_SERVICE].map((name) => ({ apiVersion: 'v1', kind: 'Service', namespace, name })),
+    { apiVersion: 'v1', kind: 'ServiceAccount', namespace, name: CONTROLPLANE },
+    { apiVersion: RBAC, kind: 'ClusterRoleBinding', name: `${namespace}:${CONTROLPLANE}` },
+    { apiVersion: RBAC, kind: 'ClusterRole', name: `${namespace}:${CONTROLPLANE}` },
+  ];
+}
+
+/** Whether something is missing of what the operator made: it does not notice by itself. */
+export async function isOperatorGatewayBroken(
+  { cluster, namespace, signal }: GatewayPlace,
+  standing: readonly KubeObject[],
+): Promise<boolean> {
+  if (!standing.some(({ kind }) => kind === 'Instance')) return false;
+  const found = await Promise.all(operatorMade(namespace).map((ref) => cluster.get(ref, signal)));
+  return found.includes(undefined);
+}
+
+/** Makes the operator look at its Instance, and make what is missing: it acts on any change of it, and only then. */
+export async function wakeOperator({ cluster, signal }: GatewayPlace, standing: readonly KubeObject[]): Promise<void> {
+  const annotations = { [WOKEN_ANNOTATION]: new Date().toISOString() };
+  for (const instance of standing.filter(({ kind }) => kind === 'Instance')) {
+    await cluster.patch(refOf(instance), { metadata: { annotations } }, signal);
   }
 }
 

@@ -24,7 +24,7 @@ import {
 import { dropPendingKey } from './gateway-certificates';
 import { removeDefinitions } from './gateway-definitions';
 import { releaseNamespace } from './gateway-namespace';
-import { controlplaneOwn, observeGateway, observeKept, startsPods } from './gateway-objects';
+import { controlplaneOwn, observeGateway, observeKept, operatorMade, startsPods } from './gateway-objects';
 import { dropEarlier, nameOf, readEarlier, restoreEarlier } from './gateway-record';
 import { inParallel } from './in-parallel';
 import { listShared } from './managed';
@@ -34,8 +34,6 @@ import { removePeer } from './remove-peer';
 const PODS_GONE_TIMEOUT_MS = 90_000;
 /** How long the operator may take over its finalizer before we do its work. */
 const INSTANCE_TIMEOUT_MS = 30_000;
-
-const RBAC = 'rbac.authorization.k8s.io/v1';
 
 /** Takes every Import, Export and policy of the fabric away, with what ClusterLink made for them. */
 export type ReleaseConnections = () => Promise<void>;
@@ -164,16 +162,7 @@ async function removeInstances(place: GatewayPlace, instances: readonly KubeObje
     }
   }
   if (instances.length === 0) return;
-  // The names that the operator gives. Source: ClusterLink v0.4.1, pkg/operator/controller.
-  await removeByName(place, [
-    { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: 'cl-controlplane' },
-    { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: 'cl-dataplane' },
-    { apiVersion: 'v1', kind: 'Service', namespace, name: 'cl-controlplane' },
-    { apiVersion: 'v1', kind: 'Service', namespace, name: 'clusterlink' },
-    { apiVersion: 'v1', kind: 'ServiceAccount', namespace, name: 'cl-controlplane' },
-    { apiVersion: RBAC, kind: 'ClusterRoleBinding', name: `${namespace}:cl-controlplane` },
-    { apiVersion: RBAC, kind: 'ClusterRole', name: `${namespace}:cl-controlplane` },
-  ]);
+  await removeByName(place, operatorMade(namespace));
 }
 
 async function dropFinalizer({ cluster, signal }: GatewayPlace, ref: ObjectRef): Promise<void> {

@@ -4,6 +4,7 @@ import type { Claimant } from '../src/model/claimant';
 import type { PeerAddress } from '../src/model/peer';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
+import { removeEchoes } from './echo';
 import { exportActivities } from './export';
 import type { GatewayPlace } from './gateway-anchor';
 import { dropPendingKey } from './gateway-certificates';
@@ -30,6 +31,8 @@ export function gatewayActivities(
     // Nothing may still come in by an Import when the Export behind it goes.
     await importActivities(deps).releaseImports(everything);
     await exportActivities(deps).releaseExports(everything);
+    const { cluster, fabric, namespace } = placeOf(claimant.fabric, peer);
+    await removeEchoes(cluster, { fabric, namespace });
   };
   return {
     prepareGateway: async (input) => {

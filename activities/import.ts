@@ -8,7 +8,7 @@ import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { watchUntil } from '../src/kubernetes/watch-until';
 import { signal, tellProgress, withinAttempt } from './activity-context';
-import { isControlplaneRunning } from './controlplane-view';
+import { isControlplaneLeading } from './controlplane-view';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
 import { awaitConditions, changeOf, ensureShared, listKnown, requireNamespace } from './managed';
@@ -103,12 +103,12 @@ function mergeObstacle({ spec: { type, clusterIP, ports = [] } }: ServiceView, p
 
 /**
  * Waits until ClusterLink has taken away what it made for Imports that are gone, whichever attempt or request removed them. A control
- * plane that was away at that moment never does, and callers would wait for nobody: then it is removed here. Returns what was.
+ * plane that did not lead at that moment never does, and callers would wait for nobody: then it is removed here. Returns what was.
  */
 async function removeOrphans(cluster: Cluster, gatewayNamespace: string, service: ServiceName | undefined): Promise<string[]> {
   const orphans = await listOrphans(cluster, service);
   if (orphans.length === 0) return [];
-  const leaked = (await isControlplaneRunning(cluster, gatewayNamespace, signal())) ? await awaitGone(cluster, orphans, service) : orphans;
+  const leaked = (await isControlplaneLeading(cluster, gatewayNamespace, signal())) ? await awaitGone(cluster, orphans, service) : orphans;
   await inParallel(leaked, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal: signal() }));
   return leaked.map(nameOf);
 }

@@ -5,10 +5,12 @@ import { attempt } from './attempt';
 import { authorityActivities } from './authority';
 import { binaryActivities } from './binary';
 import type { ActivityDeps } from './deps';
+import { echoActivities } from './echo';
 import { exportActivities } from './export';
 import { gatewayActivities } from './gateway';
 import { importActivities } from './import';
 import { inventoryActivities } from './inventory';
+import { measureActivities } from './measure';
 import { peeringActivities } from './peering';
 import { preflightActivities } from './preflight';
 import { recordingActivities } from './recording';
@@ -28,6 +30,8 @@ export function createActivities(deps: ActivityDeps): Activities {
     ...importActivities(deps),
     ...accessActivities(deps),
     ...verifyActivities(deps),
+    ...echoActivities(deps),
+    ...measureActivities(deps),
     ...recordingActivities(deps),
     ...registerActivities(),
   };

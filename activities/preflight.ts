@@ -1,12 +1,14 @@
 // Whether a bootstrap can succeed on a peer's cluster, found out before anything is changed. All findings at once; only a cluster that
 // does not answer ends the look.
 import { DEFINITIONS } from '../src/clusterlink/definitions';
+import { looserBounds } from '../src/clusterlink/looser-bounds';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { CLUSTERLINK_API_VERSION, type InstanceResource } from '../src/clusterlink/resources';
 import type { Steps } from '../src/contract/activities';
 import type { CheckFinding } from '../src/contract/results';
 import { isFabricError } from '../src/errors/fabric-error';
-import { clusterUid, findMissingPermissions, serverVersion, type ServerVersion } from '../src/kubernetes/access';
+import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
+import { clusterUid, currentUser, findMissingPermissions, serverVersion, type ServerVersion } from '../src/kubernetes/access';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
@@ -17,7 +19,8 @@ import { isMarked, readAnchor, requireSamePeer, type GatewayPlace } from './gate
 import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
 import { observeGateway, refuseControlplaneOwn } from './gateway-objects';
 import { inParallel } from './in-parallel';
-import { describePermission, neededPermissions } from './permissions';
+import { grant, namespaceObject, subjectOf } from './permission-manifest';
+import { describePermission, namespacesOf, neededPermissions, permissionsOf } from './permissions';
 
 /** Validation rules in definitions (on by default since 1.25) and pod security as we set it; older releases are not maintained. */
 const LEAST_MINOR = 27;
@@ -77,19 +80,42 @@ function judgeVersion({ major, minor, gitVersion }: ServerVersion): CheckFinding
   ];
 }
 
-async function judgePermissions({ cluster, signal: abort }: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
-  const needed = neededPermissions({ peer, options });
+async function judgePermissions(place: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
+  const { cluster, signal: abort } = place;
+  const namespaces = await inParallel(namespacesOf(peer, options), (name) => lookAt(place, name));
+  // A namespace that an administrator made is used as it is, and never removed.
+  const given = namespaces.every(({ standing }) => standing === 'given');
+  const needed = neededPermissions({ peer, options }, !given);
   const missing = await findMissingPermissions(cluster, needed, abort);
   if (missing.length === 0) return [{ check: 'permissions', ok: true, message: `all ${needed.length} permissions are there` }];
   const named = missing.slice(0, MOST_NAMED).map(describePermission).join(', ');
+  const user = await currentUser(cluster, abort);
+  const absent = namespaces.filter(({ standing }) => standing === 'absent').map(({ name }) => namespaceObject(name));
+  // Roles need their namespace, and with it nobody needs to make one.
+  const making = namespaces.some(({ standing }) => standing === 'ours') ? [] : permissionsOf('namespace', { peer, options });
+  const beside = new Set(making.map(describePermission));
+  const toGrant = missing.filter((permission) => !beside.has(describePermission(permission)));
   return [
     {
       check: 'permissions',
       ok: false,
       message: `${missing.length} of ${needed.length} permissions are missing: ${named}${missing.length > MOST_NAMED ? ' and more' : ''}`,
       hint: `Grant them to the user of context ${cluster.context}, or use a context of a cluster administrator.`,
+      ...(user === undefined ? {} : { manifest: [...absent, ...grant(`skyfabric-missing-${peer.name}`, toGrant, subjectOf(user))] }),
     },
   ];
+}
+
+/** `given`: somebody else made it; `ours`: we made it, and take it away again. What may not be seen counts as absent. */
+async function lookAt(
+  { cluster, signal: abort }: GatewayPlace,
+  name: string,
+): Promise<{ readonly name: string; readonly standing: 'absent' | 'given' | 'ours' }> {
+  const found = await cluster.get<KubeObject>({ apiVersion: 'v1', kind: 'Namespace', name }, abort).catch((error: unknown) => {
+    if (isFabricError(error, 'forbidden')) return undefined;
+    throw error;
+  });
+  return { name, standing: found === undefined ? 'absent' : found.metadata.labels?.[ORIGIN_LABEL] === undefined ? 'given' : 'ours' };
 }
 
 async function judgeNamespace({ cluster, namespace, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
@@ -164,17 +190,23 @@ async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: Gat
   ];
 }
 
+/** Definitions that are there are kept, even our own of another version: replacing one could invalidate the objects that it holds. */
 async function judgeDefinitions({ cluster, fabric, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
-  const found = (await inParallel(DEFINITIONS, (definition) => cluster.get<KubeObject>(refOf(definition), abort))).filter(
-    (definition) => definition !== undefined,
-  );
-  const theirs = found.filter((definition) => !isMarked(definition, fabric));
-  if (theirs.length === 0) return [];
-  return [
-    {
-      check: 'definitions',
-      ok: true,
-      message: `${theirs.length} of ClusterLink's definitions are somebody else's: they are used as they are, and stay`,
-    },
-  ];
+  const looks = await inParallel(DEFINITIONS, async (definition) => ({
+    definition,
+    standing: await cluster.get<KubeObject>(refOf(definition), abort),
+  }));
+  const found = looks.flatMap(({ definition, standing }) => (standing === undefined ? [] : [{ definition, standing }]));
+  const theirs = found.filter(({ standing }) => !isMarked(standing, fabric));
+  const looser = found
+    .map(({ definition, standing }) => ({ kind: definition.spec.names.kind, admits: looserBounds(standing, definition) }))
+    .filter(({ admits }) => admits.length > 0);
+  if (theirs.length === 0 && looser.length === 0) return [];
+  const kept =
+    theirs.length === 0
+      ? "ClusterLink's definitions are of another version: they are used as they are"
+      : `${theirs.length} of ClusterLink's definitions are somebody else's: they are used as they are, and stay`;
+  const lines = looser.map(({ kind, admits }) => `\n  ${kind} admits ${admits.join(', ')}`).join('');
+  const warning = looser.length === 0 ? '' : `. Warning: they let through what ClusterLink may not survive or ignores:${lines}`;
+  return [{ check: 'definitions', ok: true, message: `${kept}${warning}` }];
 }

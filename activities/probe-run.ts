@@ -1,17 +1,26 @@
-// One run of the probe: its Job, the wait for its end, and its removal, whatever happens.
-import { PROBE_CONTAINER, parseProbeResult, probeJob, type ProbeResult } from '../src/clusterlink/probe-job';
+// One run of a probe: its Job, the wait for its end, and its removal, whatever happens.
+import { parseProbeResult, probeJob, type ProbeResult } from '../src/clusterlink/probe-job';
+import { SCRIPT_CONTAINER, type ShellJobResource } from '../src/clusterlink/shell-job';
 import type { ConnectionInput } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
-import { FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
+import { composedObject, FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { cleanText, isAlreadyExists } from '../src/kubernetes/kubernetes-errors';
 import { explainPods, type Pod } from '../src/kubernetes/pods';
 import { watchUntil } from '../src/kubernetes/watch-until';
+import type { Claimant } from '../src/model/claimant';
 import type { Access } from '../src/model/connection';
+import type { GatewayEndpoint } from '../src/model/peer';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import { inParallel } from './in-parallel';
-import { CLEANUP_TIMEOUT_MS, PROBE_ANSWER_SECONDS, PROBE_POD_TIMEOUT_MS, PROBE_START_TIMEOUT_MS } from './management-timeouts';
+import {
+  CLEANUP_TIMEOUT_MS,
+  PROBE_ANSWER_SECONDS,
+  PROBE_POD_TIMEOUT_MS,
+  PROBE_SETTLE_TRIES,
+  PROBE_START_TIMEOUT_MS,
+} from './management-timeouts';
 
 /** Which connection a probe is for; on its Job and pod. */
 const PROBE_LABEL = 'skyfabric.io/probe';
@@ -30,19 +39,68 @@ const STUCK = [
   'RunContainerError',
 ];
 
-const HINT = 'Give an image that this cluster can run (`image` of `verify`), or connect with `--verify status`.';
+const HINT = 'Give an image that this cluster can run (`connect --probe-image`, `verify --image`), or connect with `--verify status`.';
 
 type Input = ConnectionInput & { readonly access: Access };
 
+/** A Job that ends with one line in its termination message. */
+interface Reporting<R> {
+  readonly job: ShellJobResource;
+  readonly parse: (message: string) => R | undefined;
+  /** How long the pod may take once it runs. */
+  readonly runMs: number;
+}
+
 /**
- * Opens the service `count` times from a pod that the access policy admits.
+ * Opens the service `count` times, where it is `at`, from a pod that the access policy admits.
+ * @throws as runReporting does
+ */
+export async function runProbe(
+  cluster: Cluster,
+  input: Input & { readonly image: string; readonly count: number; readonly at: GatewayEndpoint },
+): Promise<ProbeResult> {
+  const { access, image, count, at } = input;
+  const job = probeJob({
+    ...admittedPod(input),
+    ...at,
+    count,
+    image,
+    timeoutSeconds: PROBE_ANSWER_SECONDS,
+    settleTries: PROBE_SETTLE_TRIES,
+    serviceAccount: access.clients?.serviceAccount,
+  });
+  return runReporting(cluster, input, { job, parse: parseProbeResult, runMs: 2 * count * PROBE_ANSWER_SECONDS * 1_000 });
+}
+
+/** Name, place and labels of a Job whose pod the access policy admits, and that `removeProbes` finds. */
+export function admittedPod(input: Input): {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+} {
+  const { claimant, access } = input;
+  return {
+    name: `probe-${claimant.id}`,
+    namespace: namespaceOf(input),
+    labels: {
+      ...access.clients?.labels,
+      [MANAGED_BY_LABEL]: MANAGED_BY,
+      [FABRIC_LABEL]: claimant.fabric,
+      [ORIGIN_LABEL]: 'created',
+      [PROBE_LABEL]: claimant.id,
+    },
+  };
+}
+
+/**
+ * Runs such a Job and returns what it reports; it is gone afterwards.
  * @throws unready when the pod cannot start or does not end, in the cluster's words
  */
-export async function runProbe(cluster: Cluster, input: Input & { readonly image: string; readonly count: number }): Promise<ProbeResult> {
+export async function runReporting<R>(cluster: Cluster, input: Input, { job, parse, runMs }: Reporting<R>): Promise<R> {
   await removeProbes(cluster, input, signal());
-  let result: ProbeResult;
+  let result: R;
   try {
-    result = await resultOf(cluster, await createJob(cluster, input), input.count);
+    result = await resultOf(cluster, await createJob(cluster, input.claimant, job), parse, runMs);
   } catch (error) {
     // The first failure is what counts; a Job that stays is found by `removeProbe`, and goes by itself after ten minutes.
     await removeProbes(cluster, input, AbortSignal.timeout(CLEANUP_TIMEOUT_MS)).catch(() => false);
@@ -67,31 +125,14 @@ function namespaceOf({ service, access }: Pick<Input, 'service' | 'access'>): st
   return access.clients?.namespace ?? service.namespace;
 }
 
-async function createJob(
-  cluster: Cluster,
-  { claimant, service, access, image, count }: Parameters<typeof runProbe>[1],
-): Promise<KubeObject> {
-  const job = probeJob({
-    name: `probe-${claimant.id}`,
-    namespace: namespaceOf({ service, access }),
-    host: `${service.name}.${service.namespace}.svc`,
-    port: service.port,
-    count,
-    image,
-    labels: {
-      ...access.clients?.labels,
-      [MANAGED_BY_LABEL]: MANAGED_BY,
-      [FABRIC_LABEL]: claimant.fabric,
-      [ORIGIN_LABEL]: 'created',
-      [PROBE_LABEL]: claimant.id,
-    },
-    timeoutSeconds: PROBE_ANSWER_SECONDS,
-    serviceAccount: access.clients?.serviceAccount,
-  });
+async function createJob(cluster: Cluster, { fabric, ...mark }: Claimant, job: ShellJobResource): Promise<KubeObject> {
   const { template } = job.spec;
+  const { labels = {} } = job.metadata;
+  const spec = { ...job.spec, template: { ...template, spec: { ...template.spec, readinessGates: [READINESS_GATE] } } };
   try {
+    // With its claim, so that a run which is undone beside this one does not take it for its own.
     return await cluster.create(
-      { ...job, spec: { ...job.spec, template: { ...template, spec: { ...template.spec, readinessGates: [READINESS_GATE] } } } },
+      composedObject({ ref: refOf(job), fabric, claims: [{ ...mark, need: {} }], composed: { labels, spec } }),
       signal(),
     );
   } catch (error) {
@@ -106,7 +147,7 @@ async function createJob(
   }
 }
 
-async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promise<ProbeResult> {
+async function resultOf<R>(cluster: Cluster, job: KubeObject, parse: Reporting<R>['parse'], runMs: number): Promise<R> {
   const query = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -128,11 +169,11 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
       ? error
       : new FabricError({ code: 'unready', message: `${about} gets no pod: ${why}.`, hint: HINT, object: about, cause: error });
   });
-  return watchUntil<Pod, ProbeResult>(cluster, {
+  return watchUntil<Pod, R>(cluster, {
     ...wait,
     until: (pods) => {
       const own = pods.filter(isOwn);
-      const result = own.map(reportOf).find((report) => report !== undefined);
+      const result = own.map((pod) => reportOf(pod, parse)).find((report) => report !== undefined);
       if (result === undefined && own.some(isStuck)) {
         throw new FabricError({
           code: 'unready',
@@ -144,13 +185,13 @@ async function resultOf(cluster: Cluster, job: KubeObject, count: number): Promi
       return result;
     },
     describe: (pods) => `${about} has not ended: ${explainPods(pods.filter(isOwn))}`,
-    timeoutMs: withinAttempt(PROBE_START_TIMEOUT_MS + 2 * count * PROBE_ANSWER_SECONDS * 1_000),
+    timeoutMs: withinAttempt(PROBE_START_TIMEOUT_MS + runMs),
   });
 }
 
-function reportOf({ status }: Pod): ProbeResult | undefined {
-  const message = status?.containerStatuses?.find(({ name }) => name === PROBE_CONTAINER)?.state?.terminated?.message;
-  return message === undefined ? undefined : parseProbeResult(message);
+function reportOf<R>({ status }: Pod, parse: Reporting<R>['parse']): R | undefined {
+  const message = status?.containerStatuses?.find(({ name }) => name === SCRIPT_CONTAINER)?.state?.terminated?.message;
+  return message === undefined ? undefined : parse(message);
 }
 
 /** Also a pod that ended without a report: its image lacks a shell, or it was evicted. */

@@ -9,7 +9,7 @@ import { describeRef, refOf, type ObjectRef } from '../src/kubernetes/kube-objec
 import { isObjectMissing, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { retryConflicts } from '../src/kubernetes/retry-conflicts';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
-import { isControlplaneRunning } from './controlplane-view';
+import { isControlplaneLeading } from './controlplane-view';
 import { DEFUSE_SILENT_MS, DEFUSE_TIMEOUT_MS } from './management-timeouts';
 
 /**
@@ -23,8 +23,8 @@ export async function defusePeer(cluster: Cluster, peer: PeerResource, signal: A
   if (!isDefused(peer)) {
     await cluster.patch(ref, { metadata: { resourceVersion: peer.metadata.resourceVersion }, spec: { gateways: [DEFUSED] } }, signal);
   }
-  // No control plane, no heartbeat; the next one begins with the Peers that are there then.
-  if (!(await isControlplaneRunning(cluster, namespace, signal))) return;
+  // No control plane that leads, no heartbeat; the next one begins with the Peers that are there then.
+  if (!(await isControlplaneLeading(cluster, namespace, signal))) return;
   // Where no True turns to False nothing tells that the control plane has seen the change, and a True may still be on its way.
   if (reachability(peer)?.status !== 'True') await delay(DEFUSE_SILENT_MS, undefined, { signal });
   await watchObjectUntil<PeerResource, true>(cluster, {

@@ -25,7 +25,7 @@ export interface ServiceView extends KubeObject {
 
 /** The endpoints that a slice adds to its Service, and their ports. */
 export interface SliceView extends KubeObject {
-  readonly endpoints?: readonly { readonly conditions?: { readonly ready?: boolean } }[] | null;
+  readonly endpoints?: readonly { readonly addresses?: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[] | null;
   readonly ports?: readonly { readonly port?: number }[] | null;
 }
 

@@ -10,6 +10,7 @@ import { FabricError } from '../src/errors/fabric-error';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef } from '../src/kubernetes/kube-object';
 import type { Access } from '../src/model/connection';
+import type { GatewayEndpoint } from '../src/model/peer';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { awaitConditions } from './managed';
@@ -17,7 +18,13 @@ import { listPeers } from './peering';
 import { removeProbes, runProbe } from './probe-run';
 import { importSlices, type SliceView } from './service-view';
 
-type Input = ConnectionInput & { readonly sources: readonly string[]; readonly access: Access };
+/** What is known of an import, and of who is to be admitted to it. */
+export type ImportInput = ConnectionInput & {
+  readonly sources: readonly string[];
+  readonly access: Access;
+  /** The claim whose policy admits the callers; default: the claimant's. */
+  readonly connection?: string;
+};
 
 /** Round-robin meets each source twice; by other ways one may be missed, or fail unseen, and `requireHealthy` has to tell. */
 const connectionsFor = (sources: readonly string[]): number => Math.max(3, 2 * sources.length);
@@ -34,7 +41,7 @@ export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verif
         return { ...proof, verified: 'status', attempts: 0, bytes: 0 };
       }
       const count = connectionsFor(sources);
-      const result = await runProbe(cluster, { ...input, image: verify.image, count });
+      const result = await runProbe(cluster, { ...input, image: verify.image, count, at: await probedPlace(cluster, input) });
       if (!result.ok) throw await probeFailure(cluster, input, proof.address, result);
       await requireHealthy(cluster, input);
       return { ...proof, verified: 'probe', attempts: count, bytes: result.bytes };
@@ -47,8 +54,26 @@ export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verif
   };
 }
 
+/**
+ * Where the import is opened: at its Service, or, where it merged with one, at the gateway's endpoint of that Service. By the Service a
+ * connection may well go to a local replica, however often it is tried. @throws unreachable when no such endpoint has joined
+ */
+async function probedPlace(cluster: Cluster, { peer, service }: ImportInput): Promise<GatewayEndpoint> {
+  const found = await cluster.get<ImportResource>(sharedRef(IMPORT, service.name, service.namespace), signal());
+  if (found === undefined || !isMerging(found)) return { host: `${service.name}.${service.namespace}.svc`, port: service.port };
+  const [place] = await joinedEndpoints(cluster, found);
+  if (place !== undefined) return place;
+  throw new FabricError({
+    code: 'unreachable',
+    message: `${NOT_JOINED} Service ${service.namespace}/${service.name} on peer ${peer.name}.`,
+    hint: 'See `skyfabric status` for imports and links.',
+    peer: peer.name,
+    object: `Import ${service.namespace}/${service.name}`,
+  });
+}
+
 /** All that can be known without a pod. @throws unready, unreachable */
-async function requireHealthy(cluster: Cluster, { peer, service, sources }: Input): Promise<void> {
+async function requireHealthy(cluster: Cluster, { peer, service, sources }: ImportInput): Promise<void> {
   const ref = sharedRef(IMPORT, service.name, service.namespace);
   await awaitConditions(
     cluster,
@@ -72,7 +97,7 @@ async function requireHealthy(cluster: Cluster, { peer, service, sources }: Inpu
 }
 
 /** Which layer a failure points to. A proxy accepts before it knows of policies and remotes, so both show as a reset. */
-const LAYERS: Readonly<Record<ProbeReason, string>> = {
+export const LAYERS: Readonly<Record<ProbeReason, string>> = {
   resolve: 'its name does not resolve: the Service of the import is missing',
   connect: 'nobody accepts connections: the data plane does not listen for the import',
   reset: 'the connection was accepted, then closed: a policy refuses the caller, or no source can be reached',
@@ -81,7 +106,7 @@ const LAYERS: Readonly<Record<ProbeReason, string>> = {
 
 async function probeFailure(
   cluster: Cluster,
-  input: Input,
+  input: ImportInput,
   address: string,
   { attempt, reason }: ProbeResult & { readonly ok: false },
 ): Promise<FabricError> {
@@ -100,8 +125,11 @@ async function probeFailure(
 }
 
 /** What the cluster says of the import, its policy and its sources, as far as it is not well. */
-async function diagnose(cluster: Cluster, { claimant, peer, service, sources, access }: Input): Promise<string[]> {
-  const policy = policyRef(claimant.id, 'egress', service.namespace, access.privileged);
+export async function diagnose(
+  cluster: Cluster,
+  { claimant, connection = claimant.id, peer, service, sources, access }: ImportInput,
+): Promise<string[]> {
+  const policy = policyRef(connection, 'egress', service.namespace, access.privileged);
   const [found, admitted, troubles] = await Promise.all([
     cluster.get<ImportResource>(sharedRef(IMPORT, service.name, service.namespace), signal()),
     cluster.get(policy, signal()),
@@ -115,17 +143,26 @@ async function diagnose(cluster: Cluster, { claimant, peer, service, sources, ac
   return [...invalid, ...merge, ...(admitted === undefined ? [`${describeRef(policy)} is missing`] : []), ...troubles];
 }
 
+const NOT_JOINED = 'no ready endpoint of the gateway has joined';
+
+const isMerging = ({ metadata }: ImportResource): boolean => metadata.labels?.[MERGE_LABEL] === 'true';
+
 /** An import that merges carries nothing unless the gateway's endpoints are among the Service's. */
-async function mergeTroubles(cluster: Cluster, { metadata, spec }: ImportResource): Promise<string[]> {
-  if (metadata.labels?.[MERGE_LABEL] !== 'true') return [];
-  const { name, namespace = '' } = metadata;
-  const slices = await cluster.list<SliceView>(importSlices({ name, namespace }), signal());
-  const joined = slices.items.some(
-    ({ endpoints, ports }) =>
-      ports?.some(({ port }) => port === spec.targetPort) === true &&
-      endpoints?.some(({ conditions }) => conditions?.ready !== false) === true,
-  );
-  return joined ? [] : [`no ready endpoint of the gateway has joined Service ${namespace}/${name}`];
+async function mergeTroubles(cluster: Cluster, found: ImportResource): Promise<string[]> {
+  if (!isMerging(found) || (await joinedEndpoints(cluster, found)).length > 0) return [];
+  return [`${NOT_JOINED} Service ${found.metadata.namespace ?? ''}/${found.metadata.name}`];
+}
+
+/** The gateway's endpoints of a Service that an import merged with. */
+async function joinedEndpoints(cluster: Cluster, { metadata: { name, namespace = '' }, spec }: ImportResource): Promise<GatewayEndpoint[]> {
+  const { items } = await cluster.list<SliceView>(importSlices({ name, namespace }), signal());
+  const { targetPort: port } = spec;
+  if (port === undefined) return [];
+  return items
+    .filter(({ ports }) => ports?.some((one) => one.port === port) === true)
+    .flatMap(({ endpoints }) => endpoints ?? [])
+    .filter(({ conditions }) => conditions?.ready !== false)
+    .flatMap(({ addresses = [] }) => addresses.map((host) => ({ host, port })));
 }
 
 async function sourceTroubles(cluster: Cluster, namespace: string, sources: readonly string[]): Promise<string[]> {

@@ -86,9 +86,10 @@ async function reportEnd<R>(
 ): Promise<void> {
   const { stdout, stderr, env } = context;
   const { target, taskQueue, format } = flags;
-  if (format !== 'table' || end.outcome === 'done') {
+  const result = 'result' in end ? (end.result as R) : undefined;
+  if (format !== 'table' || result !== undefined) {
     const readRegister: RegisterReader = (fabric) => fabricRegister(session, fabric, taskQueue);
-    const text = format === 'table' && end.outcome === 'done' ? await plan.render(end.result, paintFor(stdout, env), readRegister) : '';
+    const text = format === 'table' && result !== undefined ? await plan.render(result, paintFor(stdout, env), readRegister) : '';
     printResult(stdout, format, { ...ids, ...end }, () => text);
   }
   if (end.outcome === 'timed-out')

@@ -122,7 +122,8 @@ export function readNumber(value: unknown, flag: string, least: number, most: nu
   return undefined;
 }
 
-function readDuration(value: unknown, flag: string, problems: Problems): number | undefined {
+/** A duration in milliseconds, or `undefined` when none is given. */
+export function readDuration(value: unknown, flag: string, problems: Problems): number | undefined {
   if (value === undefined) return undefined;
   const parsed = duration.safeParse(value);
   if (parsed.success) return durationMs(parsed.data);

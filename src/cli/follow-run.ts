@@ -14,6 +14,8 @@ export interface BadEnd {
   readonly outcome: 'failed' | 'cancelled' | 'terminated';
   readonly problem: Problem;
   readonly rollback?: Rollback;
+  /** What it found out all the same, in the shape of its result. */
+  readonly result?: unknown;
   /** Set when how it was undone could not be read. */
   readonly rollbackUnread?: true;
 }
@@ -140,6 +142,11 @@ function endOf(error: unknown): BadEnd {
   }
   const [failure] = cause instanceof ApplicationFailure ? ((cause.details ?? []) as Partial<RunFailure>[]) : [];
   if (failure?.problem !== undefined)
-    return { outcome: 'failed', problem: failure.problem, ...(failure.rollback === undefined ? {} : { rollback: failure.rollback }) };
+    return {
+      outcome: 'failed',
+      problem: failure.problem,
+      ...(failure.rollback === undefined ? {} : { rollback: failure.rollback }),
+      ...(failure.result === undefined ? {} : { result: failure.result }),
+    };
   return { outcome: 'failed', problem: { code: 'internal', message: cause?.message ?? error.message } };
 }

@@ -6,6 +6,7 @@ import { completionCommand } from './completion';
 import { connectCommand } from './connect';
 import { EXIT, type CliContext, type ExitCode } from './context';
 import { devCommand } from './dev';
+import { diagnoseCommand } from './diagnose';
 import { disconnectCommand } from './disconnect';
 import { graphCommand } from './graph';
 import { historyCommand } from './history';
@@ -15,6 +16,7 @@ import { reportError } from './report-error';
 import { statusCommand } from './status';
 import { teardownCommand } from './teardown';
 import { unlinkCommand } from './unlink';
+import { verifyCommand } from './verify';
 import { plain } from './plain';
 import { packageVersion } from './version';
 import { workerCommand } from './worker';
@@ -26,7 +28,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly MakeComman
   ['Temporal and workers:', [devCommand, workerCommand]],
   ['Fabrics:', [checkCommand, bootstrapCommand, linkCommand, unlinkCommand, teardownCommand]],
   ['Services:', [connectCommand, disconnectCommand]],
-  ['Looking:', [statusCommand, historyCommand, graphCommand]],
+  ['Looking:', [statusCommand, historyCommand, graphCommand, verifyCommand, diagnoseCommand]],
   ['Shell:', [completionCommand]],
 ];
 

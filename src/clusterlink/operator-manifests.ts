@@ -79,16 +79,21 @@ export function instanceManifests(peer: GatewayPeer, options: GatewayOptions): r
       ingress: {
         type: ingress.type,
         ...(port === undefined ? {} : { port }),
-        ...(ingress.type === 'none' ? {} : { annotations: ingress.annotations }),
+        ...(ingress.type === 'none' ? {} : unlessEmpty('annotations', ingress.annotations)),
       },
       logLevel: options.logLevel,
       containerRegistry: options.registry,
       tag: options.tag,
       namespace,
-      peerLabels: peer.labels,
+      ...unlessEmpty('peerLabels', peer.labels),
     },
   };
   return ingress.type === 'none' ? [ingressService(peer, options), instance] : [instance];
+}
+
+/** The operator, when it writes its finalizer, drops maps that are empty; asked for, they would be a difference for ever. */
+function unlessEmpty<K extends string>(field: K, map: Readonly<Record<string, string>>): { [field in K]?: typeof map } {
+  return Object.keys(map).length === 0 ? {} : ({ [field]: map } as { [field in K]: typeof map });
 }
 
 function requireOperatorOptions(peer: GatewayPeer, options: GatewayOptions): void {

@@ -1,37 +1,19 @@
 // The proof that a connection works: a short Job on the importing cluster opens the imported service and moves bytes.
-import type { KubeObject } from '../kubernetes/kube-object';
-import { CLOSED_CONTAINER, CLOSED_POD } from './manifest';
 import { PROBE_SCRIPT } from './probe-script';
+import { shellJob, type ShellJobOptions, type ShellJobResource } from './shell-job';
 
-export interface ProbeJobOptions {
-  readonly name: string;
-  readonly namespace: string;
+/** `image` needs `sh`, `cat`, `dd`, `timeout` and busybox's `nc`, as `busybox:1.36` has them. */
+export interface ProbeJobOptions extends Pick<ShellJobOptions, 'name' | 'namespace' | 'image' | 'labels' | 'serviceAccount'> {
   /** The imported service, as its callers name it. */
   readonly host: string;
   readonly port: number;
   /** How many times it is opened; each time must bring at least one byte. */
   readonly count: number;
-  /** An image with `sh`, `cat`, `dd`, `timeout` and busybox's `nc`, as `busybox:1.36`. */
-  readonly image: string;
-  /** Labels of the Job and of its pod; access policies may ask for them. */
-  readonly labels: Readonly<Record<string, string>>;
   /** Seconds to wait for the connection, and again for the first byte, each time. */
   readonly timeoutSeconds: number;
-  /** The pod's account where an access policy asks for one; default: the namespace's. */
-  readonly serviceAccount?: string | undefined;
+  /** How often a reset or an unknown name is forgiven before anything has come: what is new becomes known a little late. */
+  readonly settleTries: number;
 }
-
-export interface ProbeJobResource extends KubeObject {
-  readonly spec: {
-    readonly backoffLimit: number;
-    readonly activeDeadlineSeconds: number;
-    readonly ttlSecondsAfterFinished: number;
-    readonly template: { readonly metadata: { readonly labels: Readonly<Record<string, string>> }; readonly spec: object };
-  };
-}
-
-/** Name of the Job's only container: the status of that name holds the termination message. */
-export const PROBE_CONTAINER = 'probe';
 
 /** Which layer failed: the name, the TCP connection, the open connection, or the answer. */
 const PROBE_REASONS = ['resolve', 'connect', 'reset', 'silent'] as const;
@@ -41,54 +23,24 @@ export type ProbeResult =
   | { readonly ok: true; /** Received, in all attempts together. */ readonly bytes: number }
   | { readonly ok: false; /** From 1. */ readonly attempt: number; readonly reason: ProbeReason };
 
-/** Pulling an image on a busy node is part of the deadline; the caller's own wait is usually shorter. */
-const START_SECONDS = 120;
-
 /**
  * The Job. Its pod ends with one line in its termination message (`parseProbeResult`) and exit code 0 or 1. What varies is
  * handed to the constant script in its environment, and never becomes part of it.
  */
-export function probeJob(options: ProbeJobOptions): ProbeJobResource {
-  const { name, namespace, labels, serviceAccount } = options;
-  const env = {
-    SKYFABRIC_PROBE_HOST: options.host,
-    SKYFABRIC_PROBE_PORT: String(options.port),
-    SKYFABRIC_PROBE_COUNT: String(options.count),
-    SKYFABRIC_PROBE_TIMEOUT_SECONDS: String(options.timeoutSeconds),
-  };
-  return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name, namespace, labels },
-    spec: {
-      backoffLimit: 0,
-      activeDeadlineSeconds: START_SECONDS + 2 * options.count * options.timeoutSeconds,
-      // Only when nobody was left to remove it.
-      ttlSecondsAfterFinished: 600,
-      template: {
-        metadata: { labels },
-        spec: {
-          restartPolicy: 'Never',
-          ...(serviceAccount === undefined ? {} : { serviceAccountName: serviceAccount }),
-          automountServiceAccountToken: false,
-          enableServiceLinks: false,
-          terminationGracePeriodSeconds: 1,
-          securityContext: CLOSED_POD,
-          containers: [
-            {
-              name: PROBE_CONTAINER,
-              image: options.image,
-              imagePullPolicy: 'IfNotPresent',
-              command: ['sh', '-c', PROBE_SCRIPT],
-              env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
-              resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '64Mi' } },
-              securityContext: CLOSED_CONTAINER,
-            },
-          ],
-        },
-      },
+export function probeJob(options: ProbeJobOptions): ShellJobResource {
+  const { host, port, count, timeoutSeconds, settleTries, ...rest } = options;
+  return shellJob({
+    ...rest,
+    script: PROBE_SCRIPT,
+    env: {
+      SKYFABRIC_PROBE_HOST: host,
+      SKYFABRIC_PROBE_PORT: String(port),
+      SKYFABRIC_PROBE_COUNT: String(count),
+      SKYFABRIC_PROBE_TIMEOUT_SECONDS: String(timeoutSeconds),
+      SKYFABRIC_PROBE_SETTLE_TRIES: String(settleTries),
     },
-  };
+    seconds: 2 * count * timeoutSeconds,
+  });
 }
 
 /** Reads the termination message of the probe's container; `undefined` when the script did not come to its end. */

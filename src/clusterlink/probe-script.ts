@@ -7,6 +7,11 @@
  * SKYFABRIC_PROBE_RESULT names): a file, since busybox's `timeout` leaves a watcher behind that would hold a pipe open for
  * a second. The answer itself is counted and thrown away. An image without such an `nc` exits 2, and its complaint stands
  * where the result should be.
+ *
+ * ClusterLink refuses a caller until its control plane has seen the pod's address, which the node tells up to a second after the
+ * pod has begun to run; a cluster's DNS goes on for some seconds to deny a name that was asked for before it was there; and a new
+ * Service refuses until its endpoints are known on the node. So until something has come, these are tried again,
+ * SKYFABRIC_PROBE_SETTLE_TRIES times.
  */
 export const PROBE_SCRIPT = `
 exchange='
@@ -22,6 +27,7 @@ finish() {
   exit "$2"
 }
 set -f
+settle=$SKYFABRIC_PROBE_SETTLE_TRIES
 attempt=0
 total=0
 while [ "$attempt" -lt "$SKYFABRIC_PROBE_COUNT" ]; do
@@ -29,18 +35,26 @@ while [ "$attempt" -lt "$SKYFABRIC_PROBE_COUNT" ]; do
   : >"$result"
   nc -w "$SKYFABRIC_PROBE_TIMEOUT_SECONDS" "$SKYFABRIC_PROBE_HOST" "$SKYFABRIC_PROBE_PORT" -e sh -c "$exchange" </dev/null >/dev/null 2>>"$result"
   seen=$(echo $(cat "$result"))
+  early=yes
   case $seen in
     'open '[1-9]*' read 0')
       bytes=\${seen#open }
       total=$((total + \${bytes%% *}))
       continue
       ;;
-    *'read 124' | *'read 143') reason=silent ;;
+    *'read 124' | *'read 143') reason=silent early=no ;;
     open*) reason=reset ;;
     *'bad address'*) reason=resolve ;;
     *'nc: not found'* | *'invalid option'*) exit 2 ;;
-    *) reason=connect ;;
+    *refused*) reason=connect ;;
+    *) reason=connect early=no ;;
   esac
+  if [ "$total" = 0 ] && [ "$settle" -gt 0 ] && [ "$early" = yes ]; then
+    settle=$((settle - 1))
+    attempt=0
+    sleep 0.2 2>/dev/null || sleep 1
+    continue
+  fi
   finish "failed attempt=$attempt reason=$reason" 1
 done
 finish "ok bytes=$total" 0

@@ -144,7 +144,7 @@ export interface InstanceResource extends KubeObject {
     readonly containerRegistry: string;
     readonly tag: string;
     readonly namespace: string;
-    readonly peerLabels: Readonly<Record<string, string>>;
+    readonly peerLabels?: Readonly<Record<string, string>>;
   };
   readonly status?: {
     readonly controlplane?: ComponentStatus;

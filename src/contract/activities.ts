@@ -5,7 +5,7 @@ import type { Claimant, InventoryEntry } from '../model/claimant';
 import type { BinaryOptions, CertificateOptions, GatewayOptions } from '../model/gateway';
 import type { GatewayEndpoint, Peer, PeerAddress } from '../model/peer';
 import type { Register, RegisterChange } from './register';
-import type { CheckFinding, ImportProof } from './results';
+import type { CheckFinding, ImportProof, LinkMeasure } from './results';
 
 /** Whether a step changed anything. */
 export interface Change {
@@ -150,7 +150,13 @@ export interface Steps {
     },
   ): Promise<Change>;
   verifyConnection(
-    input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly verify: Verify },
+    input: ConnectionInput & {
+      readonly sources: readonly string[];
+      readonly access: Access;
+      readonly verify: Verify;
+      /** The claim whose policy admits the probe; default: the claimant's. */
+      readonly connection?: string;
+    },
   ): Promise<ImportProof>;
   removeProbe(input: ConnectionInput & { readonly access: Access }): Promise<Change>;
   /** Undoing of a connection's share on one peer, by claim: import and egress policies; export and ingress policies. */
@@ -166,6 +172,16 @@ export interface Steps {
     readonly scope: ReleaseScope;
     readonly selection: Selection;
   }): Promise<Change>;
+
+  // activities/echo.ts, measure.ts
+  /** A server beside the gateway that gives back what it gets, with its Service; returns once it listens. @throws unready */
+  ensureEcho(input: ConnectionInput & { readonly image: string }): Promise<Change>;
+  /** Undoing: every echo server of this claim. */
+  removeEcho(input: { readonly claimant: Claimant; readonly peer: PeerAddress }): Promise<Change>;
+  /** Moves bytes to an imported echo server and back, from a pod that the access policy admits; `removeProbe` is its undo. @throws unreachable, unready */
+  measureLink(
+    input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly image: string },
+  ): Promise<Change & LinkMeasure>;
 
   // activities/recording.ts
   /** What connections and links a peer holds, with the objects as they stand, so that a withdrawal can be undone. `Peer`s are limited by `remotes` and `claims` only. */

@@ -68,10 +68,38 @@ export interface TeardownResult {
   readonly changed: boolean;
 }
 
+/** How a link carries bytes in one direction. */
+export interface LinkMeasure {
+  /** From opening a new connection to the whole answer, on average; small payload. Milliseconds. */
+  readonly latencyMs: number;
+  /** Bytes there and back in a second, in payloads of 1 MiB over one connection. */
+  readonly bytesPerSecond: number;
+  /** Of the large payload, there and back, all compared. */
+  readonly bytes: number;
+}
+
+/** What a proof showed, or why there is none. */
+type Proof<T> = ({ readonly ok: true } & T) | { readonly ok: false; readonly problem: Problem };
+
+/** Pods on `from` call an echo server on `to`. */
+export type LinkProof = { readonly from: string; readonly to: string } & Proof<LinkMeasure>;
+
+/** A connection as its callers on one peer find it. */
+export type ConnectionProof = { readonly connection: string; readonly service: Service; readonly peer: string } & Proof<ImportProof>;
+
+export interface VerifyResult {
+  readonly fabric: string;
+  /** Each link twice, once for each direction. */
+  readonly links: readonly LinkProof[];
+  readonly connections: readonly ConnectionProof[];
+}
+
 /** Details of a failed run's ApplicationFailure. */
 export interface RunFailure {
   readonly problem: Problem;
   readonly rollback: Rollback;
+  /** What the run found out all the same, in the shape of its result. */
+  readonly result?: unknown;
 }
 
 export interface CheckFinding {
@@ -79,6 +107,8 @@ export interface CheckFinding {
   readonly ok: boolean;
   readonly message: string;
   readonly hint?: string;
+  /** Kubernetes objects that mend it once an administrator applies them. */
+  readonly manifest?: readonly object[];
 }
 
 export interface CheckResult {

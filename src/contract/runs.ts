@@ -7,6 +7,7 @@ import {
   linkRequest,
   teardownRequest,
   unlinkRequest,
+  verifyRequest,
   type BootstrapRequestInput,
   type CheckRequestInput,
   type ConnectRequestInput,
@@ -14,10 +15,11 @@ import {
   type LinkRequestInput,
   type TeardownRequestInput,
   type UnlinkRequestInput,
+  type VerifyRequestInput,
 } from '../model/requests';
 import { parseAll } from '../model/problems';
 import { sha256 } from '../model/sha256';
-import type { BootstrapResult, CheckResult, ConnectResult, DisconnectResult, LinkResult, TeardownResult } from './results';
+import type { BootstrapResult, CheckResult, ConnectResult, DisconnectResult, LinkResult, TeardownResult, VerifyResult } from './results';
 import {
   bootstrapWorkflowId,
   checkWorkflowId,
@@ -26,6 +28,7 @@ import {
   linkWorkflowId,
   teardownWorkflowId,
   unlinkWorkflowId,
+  verifyWorkflowId,
 } from './workflow-ids';
 
 /** Input and result of each workflow that a user starts. */
@@ -37,6 +40,7 @@ export interface Runs {
   TeardownLink: { input: UnlinkRequestInput; result: LinkResult };
   TeardownFabric: { input: TeardownRequestInput; result: TeardownResult };
   CheckClusters: { input: CheckRequestInput; result: CheckResult };
+  VerifyFabric: { input: VerifyRequestInput; result: VerifyResult };
 }
 export type RunKind = keyof Runs;
 
@@ -56,7 +60,7 @@ export function requestDigest({ request }: PreparedRun): string {
     JSON.stringify(rest, (key, value: unknown) => {
       const list = Array.isArray(value) ? (value as unknown[]) : undefined;
       if (list === undefined || (keepsOrder && key === 'from')) return value;
-      return ['from', 'to', 'peers', 'pairs'].includes(key) ? list.map((item) => JSON.stringify(item)).sort() : value;
+      return ['from', 'to', 'peers', 'pairs', 'connections'].includes(key) ? list.map((item) => JSON.stringify(item)).sort() : value;
     }),
   );
 }
@@ -103,5 +107,14 @@ const PREPARE: Readonly<Record<RunKind, (input: unknown) => PreparedRun>> = {
   CheckClusters: (input) => {
     const request = parseAll(checkRequest, input, 'check');
     return { request, workflowId: checkWorkflowId(request), summary: `check ${request.peers.map(({ name }) => name).join(', ')}` };
+  },
+  VerifyFabric: (input) => {
+    const request = parseAll(verifyRequest, input, 'verify');
+    const only = [...(request.connections ?? []), ...(request.peers ?? [])];
+    return {
+      request,
+      workflowId: verifyWorkflowId(request.fabric),
+      summary: `verify ${only.length === 0 ? 'every link and connection' : only.join(', ')}`,
+    };
   },
 };

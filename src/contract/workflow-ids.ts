@@ -27,8 +27,10 @@ export const teardownWorkflowId = (request: Pick<TeardownRequest, 'fabric' | 'pe
 export const checkWorkflowId = (request: Pick<CheckRequest, 'fabric' | 'peers'>): string =>
   `check/${request.fabric}/${nameList(request.peers.map((peer) => peer.name))}`;
 
-/** Kinds of claims: a bootstrap's (gateways and links), a link request's, a connection's. */
-export type ClaimKind = 'bootstrap' | 'link' | 'connection';
+export const verifyWorkflowId = (fabric: string): string => `verify/${fabric}`;
+
+/** Kinds of claims: a bootstrap's (gateways and links), a link request's, a connection's, a verification's (all of it temporary). */
+export type ClaimKind = 'bootstrap' | 'link' | 'connection' | 'verification';
 
 /** The id under which a workflow claims objects, at most 63 characters: `connection-3f2a90c1d4e5`. */
 export const claimIdOf = (kind: ClaimKind, workflowId: string): string => `${kind}-${digest(workflowId)}`;

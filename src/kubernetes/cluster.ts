@@ -52,6 +52,16 @@ export interface DeleteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Which part of which log. */
+export interface PodLogQuery {
+  readonly container: string;
+  /** The log of the container before its last restart. */
+  readonly previous?: boolean;
+  readonly tailLines: number;
+  /** Of these lines at most so many bytes, from the first of them on. */
+  readonly limitBytes: number;
+}
+
 /** A request in the API's own terms. */
 export interface RawRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -205,6 +215,19 @@ export class Cluster {
       if (event.type === 'ERROR') throw watchError(query, this.server, event.object);
       yield event;
     }
+  }
+
+  /** Reads the end of a container's log, each line with its time. @throws not_found without such a pod; invalid when there is no such log */
+  async podLog(ref: ObjectRef, log: PodLogQuery, signal?: AbortSignal): Promise<string> {
+    const { container, previous = false, tailLines, limitBytes } = log;
+    const query = {
+      container,
+      timestamps: 'true',
+      previous: String(previous),
+      tailLines: String(tailLines),
+      limitBytes: String(limitBytes),
+    };
+    return (await this.transport.send({ method: 'GET', path: `${objectPath(ref)}/log`, query, about: ref, signal })).text;
   }
 
   private parse<T>(text: string, about: Subject): T {

@@ -11,6 +11,9 @@ const CUSTOM_GROUP = 'clusterlink.net';
 
 const MAX_MESSAGE_LENGTH = 400;
 
+/** How a 403 says that it is none of permissions; Kubernetes gives no cause with it. */
+const DEFINITION_GOING = /create not allowed while custom resource definition is terminating$/;
+
 /** What the request was about: an object, or (without a name) a collection. */
 export type Subject = KindRef & { readonly name?: string | undefined };
 
@@ -75,6 +78,9 @@ export function refusalError(refusal: Refusal): FabricError {
   if (httpStatus === 401 || httpStatus === 403) {
     if (status.causes.includes('NamespaceTerminating')) {
       return fail('pending', `${subject} must wait on ${server}: namespace ${about.namespace ?? ''} is being deleted.`);
+    }
+    if (DEFINITION_GOING.test(body.message ?? '')) {
+      return fail('pending', `${subject} must wait on ${server}: the definition of its kind is being deleted.`);
     }
     if (httpStatus === 401) {
       return fail(

@@ -37,7 +37,8 @@ export function explainPods(pods: readonly Pod[]): string {
   return reasons.length === 0 ? 'all pods are ready' : reasons.join('; ');
 }
 
-function explainPod({ metadata, status }: Pod): string | undefined {
+/** Why a pod is not ready; `undefined` when it is, or has done its work. */
+export function explainPod({ metadata, status }: Pod): string | undefined {
   if (metadata.deletionTimestamp !== undefined) return 'is being deleted';
   if (status?.phase === 'Failed') return join('failed', status.reason, status.message);
   for (const container of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {

@@ -32,15 +32,16 @@ export const access = z.strictObject({
 });
 export type Access = z.output<typeof access>;
 
+/** What the pods that move bytes run: `sh` and busybox's tools. */
+export const probeImage = z.string().regex(/^[a-z0-9][a-z0-9._:/@-]{0,254}$/i, 'must be an image reference');
+export const DEFAULT_PROBE_IMAGE = 'busybox:1.36';
+
 /** How a connection is shown to work before it is called connected. */
 export const verify = z.discriminatedUnion('mode', [
   z.strictObject({
     /** A short Job on each importing peer opens the service and moves bytes. */
     mode: z.literal('probe'),
-    image: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9._:/@-]{0,254}$/i, 'must be an image reference')
-      .default('busybox:1.36'),
+    image: probeImage.default(DEFAULT_PROBE_IMAGE),
   }),
   z.strictObject({
     /** ClusterLink's own conditions only, for clusters that may not run Jobs. */

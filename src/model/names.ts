@@ -18,6 +18,15 @@ export const dnsLabel = z
 /** RFC 1035 label, as Kubernetes asks of Services: like a DNS label, but beginning with a letter. */
 export const serviceName = dnsLabel.regex(SERVICE_NAME, 'must begin with a letter, as Service names do');
 
+/** A Service with its namespace, as `demo/echo`. */
+export const qualifiedService = z
+  .string()
+  .refine(
+    (text) =>
+      /^[^/]+\/[^/]+$/.test(text) && text.split('/').every((part, index) => [dnsLabel, serviceName][index]?.safeParse(part).success),
+    'must be NAMESPACE/NAME, as in "demo/echo"',
+  );
+
 /** A TCP port, 1–65535. */
 export const port = z.int('must be a whole number').min(1, 'must be 1–65535').max(65535, 'must be 1–65535');
 

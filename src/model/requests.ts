@@ -1,9 +1,9 @@
 // What can be asked of Skyfabric: the inputs of its workflows. They are read at the edge and again by the workflow.
 import { z } from 'zod';
-import { access, loadBalancing, service, verify } from './connection';
+import { access, loadBalancing, probeImage, service, verify } from './connection';
 import { duration } from './duration';
 import { binaryOptions, certificateOptions, gatewayOptions } from './gateway';
-import { dnsLabel } from './names';
+import { dnsLabel, qualifiedService } from './names';
 import { peer } from './peer';
 import { alsoWhenWrong, isRecord } from './problems';
 
@@ -171,6 +171,19 @@ export type UnlinkRequestInput = z.input<typeof unlinkRequest>;
 export const teardownRequest = z.strictObject({ ...common, peers: peerNames.optional(), force: z.boolean().default(false) });
 export type TeardownRequest = z.output<typeof teardownRequest>;
 export type TeardownRequestInput = z.input<typeof teardownRequest>;
+
+/** Input of `VerifyFabric`: without `peers` and `connections`, every link and every connection. */
+export const verifyRequest = z.strictObject({
+  ...common,
+  /** Only what these peers have part in. */
+  peers: peerNames.optional(),
+  /** Only these connections, and the links that they go over; services as `demo/echo`. */
+  connections: z.array(qualifiedService).min(1, 'must name at least one connection').optional(),
+  /** What the echo servers and the pods that call them run; default: `busybox:1.36`, and for a connection the image it was connected with. */
+  image: probeImage.optional(),
+});
+export type VerifyRequest = z.output<typeof verifyRequest>;
+export type VerifyRequestInput = z.input<typeof verifyRequest>;
 
 /** Input of `CheckClusters`, which only looks. */
 export const checkRequest = z.strictObject({ ...common, peers, clusterlink: gatewayOptions.prefault({}) });

@@ -9,13 +9,14 @@ import { ClusterPool } from '../kubernetes/cluster-pool';
 import type { KubeObject } from '../kubernetes/kube-object';
 import { isAlreadyExists } from '../kubernetes/kubernetes-errors';
 import type { FaultInjector } from './api-server/faults';
-import type { ApiServer } from './api-server/server';
+import type { ApiServer, ApiServerOptions } from './api-server/server';
 import { startApiServer, writeKubeconfig } from './api-server/server';
 import type { Incident } from './gateway-agent/cluster-view';
 import { GatewayAgent } from './gateway-agent/gateway-agent';
 import type { HttpAnswer, PodIdentity } from './network';
 import { listen, PodNetwork } from './network';
 import type { SimulatedDelays } from './node-agent/node-agent';
+import { loopbackProgram, measureProgram } from './node-agent/measuring';
 import { NodeAgent } from './node-agent/node-agent';
 import type { DeploymentResource, PodResource } from './node-agent/resources';
 import { isReady } from './node-agent/resources';
@@ -40,12 +41,17 @@ export interface SimulatedClusterOptions {
   readonly loadBalancer?: LoadBalancerMode;
   /** Between two heartbeats to a peer. Default 1000. */
   readonly heartbeatMs?: number;
+  /** Starts the API server that all this runs on. Default: a simulated one. */
+  readonly startServer?: (options: Pick<ApiServerOptions, 'name' | 'faults'>) => Promise<RunningApiServer>;
 }
+
+/** What a cluster needs of its API server. */
+type RunningApiServer = Pick<ApiServer, 'name' | 'url' | 'caPem' | 'token' | 'clusterUid' | 'close'>;
 
 /** One simulated cluster. */
 export interface SimulatedCluster {
   readonly name: string;
-  readonly server: ApiServer;
+  readonly server: RunningApiServer;
   /** The uid of the namespace `kube-system`. */
   readonly clusterUid: string;
   /** A client with all permissions. */
@@ -98,8 +104,15 @@ export async function startSimulatedClusters(names: readonly string[], options: 
 
 /** Starts one simulated cluster. */
 export async function startSimulatedCluster(options: SimulatedClusterOptions & { readonly name: string }): Promise<SimulatedCluster> {
-  const { name, faults, readyDelayMs = READY_DELAY_MS, loadBalancer = 'ip', heartbeatMs = HEARTBEAT_MS } = options;
-  const server = await startApiServer({ name, ...(faults === undefined ? {} : { faults }) });
+  const {
+    name,
+    faults,
+    readyDelayMs = READY_DELAY_MS,
+    loadBalancer = 'ip',
+    heartbeatMs = HEARTBEAT_MS,
+    startServer = startApiServer,
+  } = options;
+  const server = await startServer({ name, ...(faults === undefined ? {} : { faults }) });
   const folder = await mkdtemp(join(tmpdir(), 'skyfabric-cluster-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await writeKubeconfig(kubeconfig, [server]);
@@ -113,7 +126,7 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
   ];
   const network = new PodNetwork();
   const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs });
-  const programs = [...gateway.programs, probeProgram, echoProgram(name)];
+  const programs = [...gateway.programs, probeProgram, loopbackProgram, measureProgram, echoProgram(name)];
   const node = await NodeAgent.start({ cluster: nodeClient, network, nodeName: `${name}-node`, programs, readyDelayMs, loadBalancer });
   return {
     name,

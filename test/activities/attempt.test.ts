@@ -101,3 +101,27 @@ test('a step whose time is up is stopped, even if nobody tells the worker', asyn
     jest.useRealTimers();
   }
 });
+
+test.each([
+  { leftMs: 6_900, isLast: true },
+  { leftMs: 7_100, isLast: false },
+])(
+  'a failure with $leftMs ms left is the last one: $isLast, as a next attempt comes after 4 s and needs 3 s',
+  async ({ leftMs, isLast }) => {
+    const env = new MockActivityEnvironment(
+      {
+        attempt: 4,
+        retryPolicy: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 10_000 },
+        startToCloseTimeoutMs: 60_000,
+        scheduleToCloseTimeoutMs: leftMs,
+        scheduledTimestampMs: 1,
+        currentAttemptScheduledTimestampMs: 1,
+      },
+      { logger: new DefaultLogger('ERROR') },
+    );
+    const step = attempt(async () => {
+      throw new FabricError({ code: 'unreachable', message: 'Nobody answers.' });
+    });
+    await expect(env.run(step, {})).rejects.toMatchObject({ type: 'unreachable', nonRetryable: isLast });
+  },
+);

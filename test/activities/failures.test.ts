@@ -2,7 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { toActivityFailure, type FailurePlace } from '../../activities/failures';
 import { FabricError, type ErrorCode } from '../../src/errors/fabric-error';
 
-const place = (signal: AbortSignal = new AbortController().signal): FailurePlace => ({ peer: 'west', attempts: 3, signal });
+const place = (signal: AbortSignal = new AbortController().signal): FailurePlace => ({ peer: 'west', attempts: 3, isLast: false, signal });
 const aborted = (reason?: Error): AbortSignal => {
   const controller = new AbortController();
   controller.abort(reason);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDeps } from '../../activities/deps';
+import { echoActivities } from '../../activities/echo';
 import { gatewayActivities } from '../../activities/gateway';
 import { inventoryActivities } from '../../activities/inventory';
 import { preflightActivities } from '../../activities/preflight';
@@ -25,7 +26,15 @@ export const NAMESPACE = 'clusterlink-system';
 
 type BenchSteps = Pick<
   Steps,
-  'prepareGateway' | 'deployGateway' | 'awaitGateway' | 'settleGateway' | 'releaseGateway' | 'takeInventory' | 'preflight'
+  | 'prepareGateway'
+  | 'deployGateway'
+  | 'awaitGateway'
+  | 'settleGateway'
+  | 'releaseGateway'
+  | 'takeInventory'
+  | 'preflight'
+  | 'ensureEcho'
+  | 'removeEcho'
 >;
 
 export interface GatewayBench {
@@ -101,7 +110,12 @@ export async function startGatewayBench(): Promise<GatewayBench> {
   const peer = peerSchema.parse({ name: 'west', context: 'west', kubeconfig });
   const cluster = own.cluster(peer);
   const deps = { clusters } as ActivityDeps;
-  const steps: BenchSteps = { ...gatewayActivities(deps), ...inventoryActivities(deps), ...preflightActivities(deps) };
+  const steps: BenchSteps = {
+    ...gatewayActivities(deps),
+    ...inventoryActivities(deps),
+    ...preflightActivities(deps),
+    ...echoActivities(deps),
+  };
   const told: string[] = [];
   const run: GatewayBench['run'] = async (name, input) => {
     try {

@@ -116,31 +116,27 @@ test('a wait ends before its attempt does, so that the attempt can tell why', as
   });
 });
 
-test('a wait that fails names what the pods wait for', async () => {
+test.each([
+  { whose: "the operator's pods, where it has made none", namespace: 'clusterlink-operator', app: 'cl-operator-controller-manager' },
+  { whose: "the gateway's pods", namespace: NAMESPACE, app: 'cl-dataplane' },
+])('a wait that fails names what $whose wait for', async ({ namespace, app }) => {
   await setReady('cl-dataplane', 0);
+  const ref = { apiVersion: 'v1', kind: 'Pod', namespace, name: `${app}-x` };
+  if (namespace !== NAMESPACE) await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   await bench.cluster.create({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'cl-dataplane-x', namespace: NAMESPACE, labels: { app: 'cl-dataplane' } },
-    spec: { containers: [{ name: 'dataplane', image: 'x' }] },
+    ...ref,
+    metadata: { name: ref.name, namespace, labels: { app } },
+    spec: { containers: [{ name: 'main', image: 'x' }] },
   } as KubeObject);
-  const containerStatuses = [
-    {
-      name: 'dataplane',
-      ready: false,
-      restartCount: 0,
-      image: 'x',
-      imageID: '',
-      state: { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } },
-    },
-  ];
-  await bench.cluster.patchStatus(inNamespace('v1', 'Pod', 'cl-dataplane-x'), { status: { phase: 'Pending', containerStatuses } });
+  const state = { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } };
+  const containerStatuses = [{ name: 'main', ready: false, restartCount: 0, image: 'x', imageID: '', state }];
+  await bench.cluster.patchStatus(ref, { status: { phase: 'Pending', containerStatuses } });
   const place = { cluster: bench.cluster, fabric: FABRIC, namespace: NAMESPACE, peer: 'west', signal: new AbortController().signal };
   const waiting = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(() =>
     awaitDirectly(place, bench.peer, false, 200),
   );
   await expect(waiting).rejects.toMatchObject({
     code: 'unready',
-    message: expect.stringContaining('pod cl-dataplane-x: container dataplane waits: ImagePullBackOff, no such image') as string,
+    message: expect.stringContaining(`pod ${app}-x: container main waits: ImagePullBackOff, no such image`) as string,
   });
 });

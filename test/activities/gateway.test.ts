@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import type { KubeObject } from '../../src/kubernetes/kube-object';
+import { operatorMade } from '../../activities/gateway-objects';
+import type { KubeObject, ObjectRef } from '../../src/kubernetes/kube-object';
 import { createFabricAuthority } from '../../src/pki/certificate';
 import { claimantOf, inNamespace, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
 
@@ -246,12 +247,36 @@ test('operator mode: the operator and one Instance, and all of it goes even wher
   await bench.install(ONE, { options: { mode: 'operator' } });
   const instance = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Instance', namespace: 'clusterlink-operator', name: NAMESPACE };
   expect(await bench.cluster.get(instance)).toBeDefined();
-  bench.requests.length = 0;
-  expect(await bench.install({ ...ONE, run: 'run-2' }, { options: { mode: 'operator' } })).toEqual({ changed: false });
-  expect(writes()).toEqual([]);
   await release(ONE, 'all');
   expect(await bench.contents()).toBe(empty);
 });
+
+test('operator mode: the operator is woken when something is missing of what it made, and only then', async () => {
+  const asked = { options: { mode: 'operator' as const } };
+  await bench.install(ONE, asked);
+  for (const ref of operatorMade(NAMESPACE)) await bench.cluster.create(minimal(ref));
+  bench.requests.length = 0;
+  expect(await bench.install({ ...ONE, run: 'run-2' }, asked)).toEqual({ changed: false });
+  expect(writes()).toEqual([]);
+  await bench.cluster.delete({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: NAMESPACE, name: 'cl-controlplane' });
+  expect(await bench.install({ ...ONE, run: 'run-3' }, asked)).toEqual({ changed: true });
+  const instance = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Instance', namespace: 'clusterlink-operator', name: NAMESPACE };
+  expect((await bench.cluster.get(instance))?.metadata.annotations).toHaveProperty(['skyfabric.io/woken-at']);
+  await release(ONE, 'all');
+});
+
+/** The least that a cluster takes for an object of the operator's. */
+function minimal({ apiVersion, kind, name, namespace }: ObjectRef): KubeObject {
+  const labels = { app: name };
+  const pod = { metadata: { labels }, spec: { containers: [{ name, image: name }] } };
+  const role = { roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name } };
+  const more: Record<string, object> = {
+    Deployment: { spec: { selector: { matchLabels: labels }, template: pod } },
+    Service: { spec: { ports: [{ port: 443 }] } },
+    ClusterRoleBinding: role,
+  };
+  return { apiVersion, kind, metadata: { name, namespace }, ...more[kind] };
+}
 
 test('no private key is in anything that the steps tell', async () => {
   await bench.install(ONE);

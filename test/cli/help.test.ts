@@ -18,6 +18,7 @@ test('every command of the design is there', () => {
       'completion',
       'connect',
       'dev',
+      'diagnose',
       'disconnect',
       'graph',
       'history',
@@ -26,6 +27,7 @@ test('every command of the design is there', () => {
       'status',
       'teardown',
       'unlink',
+      'verify',
       'worker',
     ].sort(),
   );

@@ -246,3 +246,27 @@ test('services are connected, links taken down and services disconnected, each w
     });
   });
 });
+
+test('a verification prints what it measured, also when some of it failed, and then why', async () => {
+  await withFakes(async (fake, given) => {
+    const fabric = fabricName();
+    await runCli(['bootstrap', '--fabric', fabric, ...PEERS], given);
+    const service = ['echo', '-n', 'demo', '--fabric', fabric];
+    await runCli(['connect', ...service, '--port', '8080', '--from', 'west', '--to', 'east'], given);
+    const good = await runCli(['verify', '--fabric', fabric], given);
+    expect(good.code).toBe(0);
+    fake.fail('measureLink', { peer: 'west', code: 'conflict' });
+    const bad = await runCli(['verify', '--fabric', fabric, '--peer', 'west', '--image', 'tools:1'], given);
+    expect(bad.code).toBe(1);
+    expect([good.stdout, bad.stdout].map((text) => stable(text, fabric)).join('')).toMatchSnapshot();
+    expect(bad.stderr).toContain('Failed: 1 of 3 proofs failed:\n    west to east: measureLink failed [unreachable]');
+    expect(bad.stderr).toContain('Residue: none');
+    expect(fake.calls.findLast(({ name }) => name === 'measureLink')?.input).toMatchObject({ image: 'tools:1' });
+    const json = await runCli(['verify', '--fabric', fabric, '-o', 'json'], given);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      outcome: 'failed',
+      problem: { code: 'unreachable' },
+      result: { links: expect.arrayContaining([expect.objectContaining({ from: 'west', ok: false })]) },
+    });
+  });
+});

@@ -229,7 +229,7 @@ describe('a gateway in operator mode', () => {
       metadata: { name: 'mesh', namespace: 'clusterlink-operator' },
       spec: {
         dataplane: { type: 'go', replicas: 2 },
-        ingress: { type: 'NodePort', port: 30443, annotations: {} },
+        ingress: { type: 'NodePort', port: 30443 },
         logLevel: 'info',
         containerRegistry: 'ghcr.io/clusterlink-net',
         tag: 'v0.4.1',
@@ -237,6 +237,12 @@ describe('a gateway in operator mode', () => {
         peerLabels: { region: 'eu' },
       },
     });
+  });
+
+  test('no map in the Instance is empty: the operator drops such maps, and asking for them again would be a change', () => {
+    const [instance] = instanceManifests(peerOf({}), optionsOf({ mode: 'operator' }));
+    expect(instance).not.toHaveProperty('spec.peerLabels');
+    expect(instance).not.toHaveProperty('spec.ingress.annotations');
   });
 
   test('without an ingress of the operator the Service that merging Imports need is made beside it', () => {

@@ -1,11 +1,11 @@
 // The probe's Job, and its script run by a real shell against real sockets.
-import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseProbeResult, probeJob, type ProbeJobOptions } from '../../src/clusterlink/probe-job';
 import { PROBE_SCRIPT } from '../../src/clusterlink/probe-script';
+import { pathWithNc, runJob } from './tools';
 
 const OPTIONS: ProbeJobOptions = {
   name: 'probe-1',
@@ -16,30 +16,17 @@ const OPTIONS: ProbeJobOptions = {
   image: 'busybox:1.36',
   labels: { app: 'checkout' },
   timeoutSeconds: 5,
+  settleTries: 0,
 };
 
-// What busybox's `nc -w SECONDS HOST PORT -e PROGRAM ARGUMENTS` does: connects, then runs the program on the connection.
-const NC = `#!/usr/bin/env node
-const [, , , seconds, host, port, , ...program] = process.argv;
-const socket = require('node:net').connect({ host, port: Number(port), timeout: seconds * 1000 });
-const fail = (why) => { console.error('nc: ' + why); process.exit(1); };
-socket.on('timeout', () => fail('timed out'));
-socket.on('error', (error) => fail(error.syscall === 'getaddrinfo' ? "bad address '" + host + "'" : error.message));
-socket.on('connect', () => {
-  socket.setTimeout(0);
-  const child = require('node:child_process').spawn(program[0], program.slice(1), { stdio: [socket, socket, 2] });
-  child.on('exit', (code) => process.exit(code ?? 1));
-});
-`;
-
 let directory: string;
+let path: string;
 let servers: { server: Server; sockets: Set<Socket> }[];
 
 beforeEach(async () => {
   servers = [];
   directory = await mkdtemp(join(tmpdir(), 'skyfabric-probe-'));
-  await writeFile(join(directory, 'nc'), NC);
-  await chmod(join(directory, 'nc'), 0o755);
+  path = await pathWithNc(directory);
 });
 
 afterEach(async () => {
@@ -61,6 +48,7 @@ describe('the Job', () => {
       { name: 'SKYFABRIC_PROBE_PORT', value: '8080' },
       { name: 'SKYFABRIC_PROBE_COUNT', value: '3' },
       { name: 'SKYFABRIC_PROBE_TIMEOUT_SECONDS', value: '5' },
+      { name: 'SKYFABRIC_PROBE_SETTLE_TRIES', value: '0' },
     ]);
   });
 
@@ -134,6 +122,28 @@ describe('the script', () => {
     expect(await probe({ port, count: 5 })).toEqual({ code: 1, result: { ok: false, attempt: 3, reason: 'reset' } });
   });
 
+  test('tries a reset again until something has come, and then no more', async () => {
+    let connections = 0;
+    const port = await serve((socket) => socket.once('data', () => socket.end([3, 4].includes((connections += 1)) ? 'h' : '')));
+    expect(await probe({ port, count: 2, settleTries: 2 })).toEqual({ code: 0, result: { ok: true, bytes: 2 } });
+    connections = 0;
+    expect(await probe({ port, count: 2, settleTries: 1 })).toEqual({ code: 1, result: { ok: false, attempt: 1, reason: 'reset' } });
+    connections = 1;
+    expect(await probe({ port, count: 3, settleTries: 9 })).toEqual({ code: 1, result: { ok: false, attempt: 3, reason: 'reset' } });
+  });
+
+  test('tries again where a new Service still refuses', async () => {
+    const port = await serve((socket) => socket.once('data', () => socket.end('h')));
+    await rename(join(directory, 'nc'), join(directory, 'real-nc'));
+    const refusal = "nc: can't connect to remote host (10.0.0.1): Connection refused";
+    await writeFile(
+      join(directory, 'nc'),
+      `#!/bin/sh\n[ -e "$0.tried" ] && exec "$(dirname "$0")/real-nc" "$@"\n: >"$0.tried"\necho "${refusal}" >&2\nexit 1\n`,
+      { mode: 0o755 },
+    );
+    expect(await probe({ port, count: 2, settleTries: 1 })).toEqual({ code: 0, result: { ok: true, bytes: 2 } });
+  });
+
   test('leaves the complaint of an image that cannot run it, which is no result', async () => {
     await writeFile(join(directory, 'nc'), '#!/bin/sh\necho "nc: invalid option -- e" >&2\nexit 1\n');
     expect(await probe({ port: 1 })).toEqual({ code: 2, result: undefined });
@@ -159,14 +169,9 @@ async function serve(handle: (socket: Socket) => void): Promise<number> {
 
 /** Runs the Job's own command with the Job's own environment. */
 async function probe(options: Partial<ProbeJobOptions>) {
-  const [container] = containersOf(probeJob({ ...OPTIONS, host: '127.0.0.1', count: 1, ...options }));
-  const [program = '', ...args] = container?.['command'] as string[];
-  const env = Object.fromEntries((container?.['env'] as { name: string; value: string }[]).map(({ name, value }) => [name, value]));
   const resultFile = join(directory, 'result');
-  const code = await new Promise<unknown>((done) => {
-    const path = process.env['SKYFABRIC_TEST_PATH'] ?? `${directory}:${String(process.env['PATH'])}`;
-    execFile(program, args, { env: { ...env, PATH: path, SKYFABRIC_PROBE_RESULT: resultFile } }, (error) => done(error?.code ?? 0));
-  });
+  const job = probeJob({ ...OPTIONS, host: '127.0.0.1', count: 1, ...options });
+  const code = await runJob(job, directory, { PATH: path, SKYFABRIC_PROBE_RESULT: resultFile });
   return { code, result: parseProbeResult(await readFile(resultFile, 'utf8')) };
 }
 

@@ -1,12 +1,13 @@
-import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
+import { startTestServer } from '../support/backend';
+import type { TestApiServer } from '../kubernetes/real-cluster';
 import { call } from './raw-client';
 
-let server: ApiServer;
+let server: TestApiServer;
 let token = '';
 
 beforeAll(async () => {
-  server = await startApiServer({ name: 'west' });
-  token = server.addToken({
+  server = await startTestServer({ name: 'west' });
+  token = await server.addToken({
     user: 'robot',
     rules: [
       { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'create', 'patch'], namespaces: ['default'] },
@@ -24,15 +25,17 @@ const review = async (resourceAttributes: object): Promise<boolean> =>
   (await asRobot('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { spec: { resourceAttributes } })).body.status.allowed;
 
 test('what no rule admits is forbidden, in the words of RBAC', async () => {
+  const review = await asRobot('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {});
+  const user = review.body.status.userInfo.username;
   expect((await asRobot('GET', '/api/v1/namespaces/default/secrets')).status).toBe(200);
   expect((await asRobot('GET', '/api/v1/namespaces/kube-system/secrets/x')).body).toMatchObject({
     code: 403,
     reason: 'Forbidden',
-    message: 'secrets "x" is forbidden: User "robot" cannot get resource "secrets" in API group "" in the namespace "kube-system"',
+    message: `secrets "x" is forbidden: User "${user}" cannot get resource "secrets" in API group "" in the namespace "kube-system"`,
     details: { name: 'x', kind: 'secrets' },
   });
   expect((await asRobot('GET', '/api/v1/nodes')).body.message).toBe(
-    'nodes is forbidden: User "robot" cannot list resource "nodes" in API group "" at the cluster scope',
+    `nodes is forbidden: User "${user}" cannot list resource "nodes" in API group "" at the cluster scope`,
   );
   expect((await asRobot('GET', '/version')).status).toBe(200);
 });
@@ -47,13 +50,21 @@ test('an access review answers as the rules would', async () => {
 
 test('apply needs the permission to create for what does not exist', async () => {
   const path = '/apis/apps/v1/namespaces/default/deployments/web?fieldManager=robot';
-  const { body } = await asRobot('PATCH', path, { apiVersion: 'apps/v1', kind: 'Deployment' }, 'application/apply-patch+yaml');
+  const labels = { app: 'web' };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'web:1' }] } };
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web' },
+    spec: { selector: { matchLabels: labels }, template },
+  };
+  const { body } = await asRobot('PATCH', path, deployment, 'application/apply-patch+yaml');
   expect(body).toMatchObject({ code: 403, message: expect.stringContaining('cannot create resource "deployments"') as string });
 });
 
 test('nobody grants what they do not hold', async () => {
   const roles = '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles';
-  const robot = server.addToken({
+  const robot = await server.addToken({
     user: 'clerk',
     rules: [
       { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['create'] },

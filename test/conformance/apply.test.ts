@@ -1,10 +1,11 @@
-import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
+import { startTestServer } from '../support/backend';
+import type { TestApiServer } from '../kubernetes/real-cluster';
 import { apply, call } from './raw-client';
 
-let server: ApiServer;
+let server: TestApiServer;
 
 beforeAll(async () => {
-  server = await startApiServer({ name: 'west' });
+  server = await startTestServer({ name: 'west' });
 });
 
 afterAll(() => server.close());

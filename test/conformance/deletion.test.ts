@@ -1,12 +1,13 @@
-import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
-import { call, eventually } from './raw-client';
+import { startTestServer } from '../support/backend';
+import type { TestApiServer } from '../kubernetes/real-cluster';
+import { call, eventually, type RawAnswer } from './raw-client';
 
-let server: ApiServer;
+let server: TestApiServer;
 let count = 0;
 let namespace = '';
 
 beforeAll(async () => {
-  server = await startApiServer({ name: 'west' });
+  server = await startTestServer({ name: 'west' });
 });
 
 afterAll(() => server.close());
@@ -57,7 +58,7 @@ test('a deletion holds only for the uid and state that it names', async () => {
   const remove = (preconditions: object): ReturnType<typeof call> => call(server, 'DELETE', path('secrets', 's'), { preconditions });
   expect((await remove({ uid: 'another' })).body).toMatchObject({
     code: 409,
-    message: expect.stringContaining('Precondition failed: UID in precondition: another') as string,
+    message: expect.stringContaining('the UID in the precondition (another) does not match the UID in record') as string,
   });
   expect((await remove({ resourceVersion: '1' })).status).toBe(409);
   expect((await remove({ uid: metadata.uid, resourceVersion: metadata.resourceVersion })).status).toBe(200);
@@ -168,11 +169,13 @@ test('a namespace takes its content with it, and admits nothing meanwhile', asyn
   expect(refused.body.message).toBe(
     `secrets "late" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
   );
-  const waiting = await call(server, 'GET', `/api/v1/namespaces/${namespace}`);
-  expect(waiting.body.status.conditions?.map(({ type }: { type: string }) => type)).toEqual([
-    'NamespaceContentRemaining',
-    'NamespaceFinalizersRemaining',
-  ]);
+  const holding = ({ body }: RawAnswer): string[] =>
+    (body.status.conditions ?? []).filter(({ status }) => status === 'True').map(({ type }) => type);
+  const waiting = await eventually(
+    () => call(server, 'GET', `/api/v1/namespaces/${namespace}`),
+    (answer) => holding(answer).length > 0,
+  );
+  expect(holding(waiting).sort()).toEqual(['NamespaceContentRemaining', 'NamespaceFinalizersRemaining']);
   await call(
     server,
     'PATCH',

@@ -1,7 +1,7 @@
-import { mergeShapeOf } from '../../../src/playground/api-server/merge-shape';
-import { jsonPatch, mergePatch, strategicMerge } from '../../../src/playground/api-server/patch';
-import { BUILT_IN_RESOURCES, type ResourceType } from '../../../src/playground/api-server/resources';
-import { startApiServer } from '../../../src/playground/api-server/server';
+import { mergeShapeOf } from '../../src/playground/api-server/merge-shape';
+import { jsonPatch, mergePatch, strategicMerge } from '../../src/playground/api-server/patch';
+import { BUILT_IN_RESOURCES, type ResourceType } from '../../src/playground/api-server/resources';
+import { startTestServer } from '../support/backend';
 import { call } from './raw-client';
 
 test('a merge patch sets, merges, and removes with null', () => {
@@ -49,7 +49,7 @@ test('a strategic patch merges lists by their keys and obeys directives', () => 
 });
 
 test('patches on the server keep to the same rules as updates', async () => {
-  const server = await startApiServer({ name: 'west' });
+  const server = await startTestServer({ name: 'west' });
   try {
     const maps = '/api/v1/namespaces/default/configmaps';
     const { metadata } = (await call(server, 'POST', maps, { metadata: { name: 'a' }, data: { x: '1' } })).body;
@@ -57,7 +57,8 @@ test('patches on the server keep to the same rules as updates', async () => {
       call(server, 'PATCH', `${maps}/a`, body, { contentType: 'application/merge-patch+json' });
     expect((await merge({ data: { x: '2' } })).body.data).toEqual({ x: '2' });
     expect((await merge({ metadata: { resourceVersion: metadata.resourceVersion }, data: { x: '3' } })).status).toBe(409);
-    expect((await merge({ metadata: { uid: 'another' } })).status).toBe(409);
+    expect((await merge({ metadata: { uid: 'another' } })).body).toMatchObject({ code: 422, reason: 'Invalid' });
+    expect((await call(server, 'PUT', `${maps}/a`, { metadata: { name: 'a', uid: 'another' } })).status).toBe(409);
     expect((await merge({ metadata: { name: 'b' } })).status).toBe(400);
     expect((await call(server, 'PATCH', `${maps}/none`, {}, { contentType: 'application/merge-patch+json' })).status).toBe(404);
     expect((await call(server, 'PATCH', `${maps}/a`, {}, { contentType: 'text/plain' })).status).toBe(415);

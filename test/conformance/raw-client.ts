@@ -1,7 +1,7 @@
 // Plain HTTPS requests to a simulated cluster, for what client libraries hide: codes, bodies, headers, streams.
 
 import { request } from 'node:https';
-import type { ApiServer } from '../../../src/playground/api-server/server';
+import type { Connection } from '../kubernetes/real-cluster';
 
 /** What these tests look at in the API's bodies, whichever kind they are of. */
 export interface Body {
@@ -34,6 +34,7 @@ export interface Body {
   readonly status: {
     readonly phase: string;
     readonly allowed: boolean;
+    readonly userInfo: { readonly username: string };
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };
   readonly data: Readonly<Record<string, string>>;
@@ -58,7 +59,7 @@ export interface RawOptions {
 }
 
 /** Sends one request; rejects when the connection drops. */
-export function call(server: ApiServer, method: string, path: string, body?: unknown, options: RawOptions = {}): Promise<RawAnswer> {
+export function call(server: Connection, method: string, path: string, body?: unknown, options: RawOptions = {}): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
     const headers = {
@@ -86,7 +87,7 @@ export function call(server: ApiServer, method: string, path: string, body?: unk
 }
 
 /** Server-side apply. */
-export function apply(server: ApiServer, path: string, body: unknown, manager: string, more = ''): Promise<RawAnswer> {
+export function apply(server: Connection, path: string, body: unknown, manager: string, more = ''): Promise<RawAnswer> {
   return call(server, 'PATCH', `${path}?fieldManager=${manager}${more}`, body, { contentType: 'application/apply-patch+yaml' });
 }
 
@@ -105,7 +106,7 @@ export interface Watching {
 }
 
 /** Opens a watch and resolves once the server has answered. */
-export function watch(server: ApiServer, path: string): Promise<Watching> {
+export function watch(server: Connection, path: string): Promise<Watching> {
   return new Promise((resolve, reject) => {
     const events: WatchEvent[] = [];
     const waiting = new Set<() => void>();
@@ -144,7 +145,8 @@ export function watch(server: ApiServer, path: string): Promise<Watching> {
 
 /** Waits for a request to be answered as wanted, without sleeping for a fixed time. */
 export async function eventually(attempt: () => Promise<RawAnswer>, fits: (answer: RawAnswer) => boolean): Promise<RawAnswer> {
-  for (let tries = 0; tries < 200; tries += 1) {
+  const deadline = Date.now() + 30_000;
+  while (Date.now() < deadline) {
     const answer = await attempt();
     if (fits(answer)) return answer;
     await new Promise((resolve) => setTimeout(resolve, 10));

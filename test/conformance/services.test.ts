@@ -1,19 +1,20 @@
 import { createServer, type Server } from 'node:net';
-import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
+import { startTestServer } from '../support/backend';
+import type { TestApiServer } from '../kubernetes/real-cluster';
 import { apply, call } from './raw-client';
 
-let west: ApiServer;
-let east: ApiServer;
+let west: TestApiServer;
+let east: TestApiServer;
 
 beforeAll(async () => {
-  [west, east] = await Promise.all([startApiServer({ name: 'west' }), startApiServer({ name: 'east' })]);
+  [west, east] = await Promise.all([startTestServer({ name: 'west' }), startTestServer({ name: 'east' })]);
 });
 
 afterAll(() => Promise.all([west.close(), east.close()]));
 
 const SERVICES = '/api/v1/namespaces/default/services';
 const service = (name: string, spec: object): object => ({ apiVersion: 'v1', kind: 'Service', metadata: { name }, spec });
-const update = (server: ApiServer, name: string, spec: object): ReturnType<typeof call> =>
+const update = (server: TestApiServer, name: string, spec: object): ReturnType<typeof call> =>
   call(server, 'PATCH', `${SERVICES}/${name}`, { spec }, { contentType: 'application/merge-patch+json' });
 
 test('node ports can be bound and are unique across clusters', async () => {

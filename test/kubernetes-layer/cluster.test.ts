@@ -218,3 +218,19 @@ test('paths are built for core and grouped, namespaced and cluster-wide kinds, a
   expect(() => collectionPath({ apiVersion: 'v1', kind: 'Gadget' })).toThrow(expect.objectContaining({ code: 'internal' }) as Error);
   expect(() => objectPath({ apiVersion: 'v1', kind: 'Pod', name: 'p' })).toThrow(expect.objectContaining({ code: 'internal' }) as Error);
 });
+
+test('of a log the wanted lines are asked for, and come as they are', async () => {
+  const log = '2026-01-02T03:04:05Z {"not": "an object"\n';
+  const server = await startScriptedServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' }).end(log);
+  });
+  try {
+    const pod = { apiVersion: 'v1', kind: 'Pod', namespace: 'cl', name: 'web-1' };
+    expect(await server.client().podLog(pod, { container: 'app', previous: true, tailLines: 10, limitBytes: 1_000 })).toBe(log);
+    expect(server.requests).toEqual([
+      'GET /api/v1/namespaces/cl/pods/web-1/log?container=app&timestamps=true&previous=true&tailLines=10&limitBytes=1000',
+    ]);
+  } finally {
+    await server.close();
+  }
+});

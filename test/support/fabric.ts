@@ -22,6 +22,7 @@ import { FaultInjector } from '../../src/playground/api-server/faults';
 import { startSimulatedClusters, type SimulatedClusters } from '../../src/playground/simulated-cluster';
 import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
+import { clusterBackend } from './backend';
 import { findSecretIn } from './secrets';
 import { StepTraps } from './step-traps';
 import { testBundle, testEnvironment, uniqueTaskQueue } from './temporal';
@@ -57,7 +58,7 @@ export class FabricHarness {
     const traps = new StepTraps();
     const [environment, simulated, keyDirectory] = await Promise.all([
       testEnvironment(),
-      startSimulatedClusters(names, { faults, readyDelayMs: 20, heartbeatMs: 100 }),
+      startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100 }),
       mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
     const pool = new ClusterPool({ userAgent: ORCHESTRATOR, requestTimeoutMs: REQUEST_TIMEOUT_MS });

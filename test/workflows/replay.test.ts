@@ -35,6 +35,7 @@ test('there is a history of every workflow', () => {
     'GuardFabric',
     'TeardownFabric',
     'TeardownLink',
+    'VerifyFabric',
   ]);
 });
 

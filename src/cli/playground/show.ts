@@ -14,8 +14,8 @@ import { type Narrator, UNSEEN } from './narrator';
 import type { Stage } from './stage';
 import { CALLS, callService, SERVICE_URL, tallyText } from './traffic';
 
-/** Four attempts fit and a fifth would begin too late, so the failure comes after 3.5 seconds of retries. */
-const FAULTY_STEP_DEADLINE = '7s';
+/** Four attempts fit and a fifth would have too little time, so the failure comes after 3.5 seconds of retries. */
+const FAULTY_STEP_DEADLINE = '9s';
 
 interface ShownRun {
   readonly title: string;

@@ -22,6 +22,7 @@ export async function tryNext({ address, clusters }: Pick<Stage, 'address' | 'cl
     `${PROGRAM} connect ${SERVICE.name} -n ${SERVICE.namespace} --port ${SERVICE.port} --from ${exporters.join(',')} --to ${hub} --allow app=${CALLERS.admitted}`,
     `${PROGRAM} bootstrap --peer ${newcomer}=${newcomer} --ingress LoadBalancer:${ingressPort}`,
     `${PROGRAM} link ${newcomer} ${hub}`,
+    `${PROGRAM} verify`,
     `${PROGRAM} history`,
     `${PROGRAM} teardown`,
   ];

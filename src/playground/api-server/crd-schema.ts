@@ -143,10 +143,9 @@ function check(value: unknown, schema: CustomSchema, field: string): StatusCause
   const type = jsonType(value);
   if (!typeFits(type, schema)) {
     const wanted = schema['x-kubernetes-int-or-string'] === true ? 'integer,string' : String(schema['type']);
-    const shown = value === null || typeof value === 'object' ? type : value;
     return [
       {
-        ...invalidValue(field, shown, `${field} in body must be of type ${wanted}: ${JSON.stringify(type)}`),
+        ...invalidValue(field, type, `${field} in body must be of type ${wanted}: ${JSON.stringify(type)}`),
         reason: 'FieldValueTypeInvalid',
       },
     ];

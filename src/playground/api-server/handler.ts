@@ -16,24 +16,31 @@ export async function handleRequest(cluster: Cluster, request: IncomingMessage, 
   try {
     const text = await readBody(request);
     const url = new URL(request.url ?? '/', 'https://cluster');
-    const call: Call = { cluster, request, response, url, info: describeRequest(cluster, request, url, text), text };
+    const call: Call = { cluster, request, response, url, info: describeRequest(cluster.name, request, url, text), text };
     cluster.onRequest?.(call.info);
     const fault = cluster.faults?.take(call.info);
     if (fault === undefined) send(response, await answer(call));
-    else await answerWithFault(call, fault);
+    else await meetFault(call, fault, () => answer(call));
   } catch (error) {
     if (!response.headersSent && !response.destroyed) send(response, failure(error));
   }
 }
 
-async function answerWithFault(call: Call, rule: FaultRule): Promise<void> {
-  const { response, info } = call;
+/**
+ * Lets a request meet its fault; `answer` carries it out.
+ * @throws StatusError what is to be answered instead
+ */
+export async function meetFault(
+  { response, info }: Pick<Call, 'response' | 'info'>,
+  rule: FaultRule,
+  answer: () => Promise<Answer | undefined>,
+): Promise<void> {
   const delayMs = rule.delayMs ?? (rule.fault === 'slow' ? 1000 : 0);
   if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
   const target = { group: info.group ?? '', plural: info.resource ?? '' };
   switch (rule.fault) {
     case 'slow':
-      send(response, await answer(call));
+      send(response, await answer());
       return;
     case 'hang':
       return;
@@ -44,7 +51,7 @@ async function answerWithFault(call: Call, rule: FaultRule): Promise<void> {
       throw internalError('injected fault: the request was not carried out');
     case 'error-after':
     case 'reset-after':
-      await answer(call).catch(() => undefined);
+      await answer().catch(() => undefined);
       if (rule.fault === 'error-after') throw internalError('injected fault: the request was carried out');
       response.destroy();
       return;
@@ -93,12 +100,13 @@ function pageNotFound(): Answer {
   return { code: 404, body: '404 page not found\n' };
 }
 
-function describeRequest(cluster: Cluster, request: IncomingMessage, url: URL, text: string): ApiRequest {
+/** A request as rules match it: to which server, by whom, for what. */
+export function describeRequest(server: string, request: Pick<IncomingMessage, 'method' | 'headers'>, url: URL, text: string): ApiRequest {
   const method = request.method ?? 'GET';
   const route = parseRoute(method, url);
   const bodyName = route.verb === 'create' && route.name === undefined ? nameIn(text) : '';
   return {
-    server: cluster.name,
+    server,
     method,
     path: url.pathname + url.search,
     userAgent: request.headers['user-agent'] ?? '',

@@ -7,8 +7,8 @@ import type { Store } from './store';
 
 const NAMESPACES = { group: '', plural: 'namespaces' };
 
-/** Refuses to write over a state, or an object, that the client has not seen. Also serves DELETE's preconditions. */
-export function checkPreconditions(type: ResourceType, live: KubeObject, wanted: JsonObject): void {
+/** Refuses to write over a state, or an object, that the client has not seen. */
+export function checkUnchanged(type: ResourceType, live: KubeObject, wanted: JsonObject): void {
   const { uid, resourceVersion, name } = live.metadata;
   const wantedUid = textAt(wanted, 'uid');
   if (wantedUid !== '' && wantedUid !== uid) {
@@ -16,6 +16,18 @@ export function checkPreconditions(type: ResourceType, live: KubeObject, wanted:
   }
   const wantedVersion = textAt(wanted, 'resourceVersion');
   if (wantedVersion !== '' && wantedVersion !== resourceVersion) throw conflict(type, name);
+}
+
+/** Refuses a DELETE that is meant for another object, or another state of it. */
+export function checkPreconditions(type: ResourceType, live: KubeObject, wanted: JsonObject): void {
+  const { uid, resourceVersion, name } = live.metadata;
+  const compare = (what: string, asked: string, actual: string, otherwise: string): void => {
+    if (asked === '' || asked === actual) return;
+    const why = `the ${what} in the precondition (${asked}) does not match the ${what} in record (${actual}). ${otherwise}`;
+    throw conflict(type, name, why);
+  };
+  compare('UID', textAt(wanted, 'uid'), uid, 'The object might have been deleted and then recreated');
+  compare('ResourceVersion', textAt(wanted, 'resourceVersion'), resourceVersion, 'The object might have been modified');
 }
 
 /** Nothing new may enter a namespace that is missing or going. */

@@ -12,7 +12,7 @@ import { jsonPatch, mergePatch, strategicMerge } from './patch';
 import { getObject, listObjects, listOf, selectObjects } from './reads';
 import type { ResourceType } from './resources';
 import { isTrue, type ApiRequest } from './routing';
-import { forbiddenValue, invalid, methodNotAllowed, noSuchResource, StatusError, unsupportedMediaType } from './status';
+import { forbidden, forbiddenValue, invalid, methodNotAllowed, noSuchResource, unsupportedMediaType } from './status';
 import { inVersion, streamWatch } from './watch';
 import { applyObject, createObject, patchObject, replaceObject, type WriteCall, type Written } from './writes';
 
@@ -41,7 +41,7 @@ export async function operate(call: Call, type: ResourceType, identity: Identity
   const isWrite = verb === 'create' || verb === 'update' || verb === 'patch';
   if (isWrite && type.namespaced && namespace === undefined) throw methodNotAllowed();
   if (verb === 'create' && isTerminating(cluster, type)) {
-    throw new StatusError(405, 'MethodNotAllowed', 'create not allowed while custom resource definition is terminating');
+    throw forbidden(type, name ?? '', 'create not allowed while custom resource definition is terminating');
   }
   // Ports are probed before the write; from here to the write nothing waits, so no other request can take them.
   if (isWrite && type.kind === 'Service' && type.group === '') await cluster.addresses.reserveNodePorts(portsFor(call));

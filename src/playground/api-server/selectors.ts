@@ -77,10 +77,16 @@ function parseFieldSelector(type: ResourceType, text: string): Selector {
     const parsed = /^([^=!]+)(==|=|!=)(.*)$/.exec(part);
     if (parsed === null) throw badRequest(`invalid selector: '${part}'; can't understand '${part}'`);
     const [, field = '', operator, value = ''] = parsed;
-    if (!known.includes(field)) throw badRequest(`field label not supported: ${field}`);
+    if (!known.includes(field)) throw badRequest(unknownField(type, field));
     return (object: KubeObject) => (fieldOf(object, field) === value) === (operator !== '!=');
   });
   return (object) => requirements.every((requirement) => requirement(object));
+}
+
+/** Kinds with fields of their own word it otherwise than those that have none. */
+function unknownField(type: ResourceType, field: string): string {
+  if (type.schema !== undefined || FIELDS[type.plural] !== undefined) return `field label not supported: ${field}`;
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 }
 
 function fieldOf(object: KubeObject, field: string): string {

@@ -2,9 +2,11 @@
 
 import { randomUUID } from 'node:crypto';
 import type { KubeObject } from './object';
-import { expired } from './status';
+import { badRequest, expired } from './status';
 
 const KEPT_SNAPSHOTS = 50;
+/** What tells our tokens from texts that never were one. */
+const PREFIX = 'simulated-';
 
 /** What is left of a list, and the revision at which it was taken. */
 interface Snapshot {
@@ -18,15 +20,16 @@ export class Snapshots {
 
   /** Keeps what is left of a list and returns its continue token. */
   keep(snapshot: Snapshot): string {
-    const token = randomUUID();
+    const token = `${PREFIX}${randomUUID()}`;
     this.kept.set(token, snapshot);
     const [oldest] = this.kept.keys();
     if (this.kept.size > KEPT_SNAPSHOTS && oldest !== undefined) this.kept.delete(oldest);
     return token;
   }
 
-  /** @throws StatusError 410 */
+  /** @throws StatusError 400 for what is no token, 410 for one that is forgotten */
   get(token: string): Snapshot {
+    if (!token.startsWith(PREFIX)) throw badRequest('invalid continue token: continue key is not valid');
     const snapshot = this.kept.get(token);
     if (snapshot !== undefined) return snapshot;
     throw expired(

@@ -8,7 +8,7 @@ import type { ClusterState } from './cluster-state';
 import { pruneAndDefault, validateSchema } from './crd-schema';
 import { rulesOf } from './kinds/rules';
 import type { KindContext } from './kinds/kind-rules';
-import { admitToNamespace, checkPreconditions, mayVanish } from './lifecycle';
+import { admitToNamespace, checkUnchanged, mayVanish } from './lifecycle';
 import {
   dropNulls,
   isObject,
@@ -75,6 +75,8 @@ export function patchObject(cluster: ClusterState, call: WriteCall, name: string
   if (!isObject(result)) throw badRequest('the patch does not leave an object');
   checkBody(type, result);
   checkIdentity(type, call.namespace, name, result);
+  const uid = textAt(result, 'metadata', 'uid');
+  if (uid !== live.metadata.uid) throw invalid(type, name, [invalidValue('metadata.uid', uid, 'field is immutable')]);
   return update(cluster, call, live, structuredClone(result));
 }
 
@@ -88,7 +90,9 @@ export function applyObject(cluster: ClusterState, call: WriteCall, name: string
     throw badRequest("Object 'apiVersion' or 'kind' is missing in the applied configuration");
   }
   checkBody(type, configuration);
-  configuration['metadata'] = { ...objectAt(configuration, 'metadata'), name: textAt(configuration, 'metadata', 'name') || name };
+  if (textAt(configuration, 'metadata', 'name') === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
   checkIdentity(type, call.namespace, name, configuration);
   if (objectAt(configuration, 'metadata')['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
   dropNulls(configuration);
@@ -129,7 +133,7 @@ function update(
   owners?: (object: KubeObject) => ManagedFieldsEntry[],
 ): Written {
   const { type } = call;
-  checkPreconditions(type, live, objectAt(body, 'metadata'));
+  checkUnchanged(type, live, objectAt(body, 'metadata'));
   const object = replacement(call, live, body);
   if (!isSameJson(contentOf(type, object), contentOf(type, live))) checkEscalation(call.identity, type, object, cluster.store);
   complete(cluster, call, object, live);

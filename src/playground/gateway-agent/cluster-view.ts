@@ -3,7 +3,8 @@ import { FabricError } from '../../errors/fabric-error';
 import type { Cluster } from '../../kubernetes/cluster';
 import type { KubeObject } from '../../kubernetes/kube-object';
 import { Informer } from '../informer';
-import type { EndpointSliceResource, ServiceResource } from '../node-agent/resources';
+import type { PodIdentity } from '../network';
+import type { EndpointSliceResource, PodResource, ServiceResource } from '../node-agent/resources';
 import type { Policies } from './access-policy';
 import { DecodedView } from './decoded-view';
 import type { AccessPolicyResource, ExportResource, ImportResource, PeerResource } from './resources';
@@ -26,6 +27,7 @@ export class ClusterView {
   readonly imports: DecodedView<ImportResource>;
   readonly services: Informer<ServiceResource>;
   readonly slices: Informer<EndpointSliceResource>;
+  private readonly pods: Informer<PodResource>;
   private readonly regular: Informer<AccessPolicyResource>;
   private readonly privileged: Informer<AccessPolicyResource>;
   private readonly informers: readonly Informer<KubeObject>[];
@@ -56,6 +58,7 @@ export class ClusterView {
     this.privileged = watch(CLUSTERLINK_API, 'PrivilegedAccessPolicy');
     this.services = watch('v1', 'Service');
     this.slices = watch('discovery.k8s.io/v1', 'EndpointSlice');
+    this.pods = watch('v1', 'Pod');
     this.informers = informers;
   }
 
@@ -73,6 +76,11 @@ export class ClusterView {
     await Promise.all(view.informers.map((informer) => informer.synced));
     signal.throwIfAborted();
     return view;
+  }
+
+  /** Whether the cluster has told yet where this pod is: a node does so a little after the pod has begun to run. */
+  knows({ namespace, name }: PodIdentity): boolean {
+    return this.pods.get(`${namespace}/${name}`)?.status?.podIP !== undefined;
   }
 
   policies(): Policies {

@@ -99,7 +99,8 @@ export class ControlPlane implements RunningProgram, Director {
       this.crash(`Import ${key}`, `panic: unknown load balancing scheme ${object.spec.lbScheme ?? ''}`);
       throw refusal('the control plane crashed');
     }
-    const client = clientAttributes(caller, this.credentials.name, this.labels);
+    const known = caller !== undefined && view.knows(caller) ? caller : undefined;
+    const client = clientAttributes(known, this.credentials.name, this.labels);
     const unreachable: ImportSource[] = [];
     for (const source of order) {
       const peer = view.peers.get(`${this.namespace}/${source.peer}`);

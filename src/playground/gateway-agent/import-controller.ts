@@ -149,7 +149,7 @@ export class ImportController {
           labels: { [SERVICE_NAME]: name, [SLICE_MANAGED_BY]: CLUSTERLINK, [DATAPLANE_SLICE]: dataplane.metadata.name },
         },
         addressType: dataplane.addressType,
-        endpoints: dataplane.endpoints.map(({ addresses, conditions }) => ({
+        endpoints: (dataplane.endpoints ?? []).map(({ addresses, conditions }) => ({
           addresses,
           ...(conditions === undefined ? {} : { conditions }),
         })),
@@ -230,7 +230,7 @@ function differs(before: ServiceResource['spec'], after: ServiceResource['spec']
 }
 
 function endpointsOf(slice: EndpointSliceResource): unknown {
-  return slice.endpoints.map(({ addresses, conditions }) => [addresses, conditions?.ready ?? true]);
+  return (slice.endpoints ?? []).map(({ addresses, conditions }) => [addresses, conditions?.ready ?? true]);
 }
 
 function failed(type: string, message: string): Condition {

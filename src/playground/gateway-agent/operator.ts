@@ -63,7 +63,10 @@ export class Operator {
       return;
     }
     if (!finalizers.includes(FINALIZER))
-      await this.cluster.patch(refOf(instance), { metadata: { finalizers: [...finalizers, FINALIZER] } });
+      await this.cluster.patch(refOf(instance), {
+        metadata: { finalizers: [...finalizers, FINALIZER] },
+        spec: withoutEmpty(instance.spec),
+      });
     for (const object of objects) {
       const before = await this.cluster.get(refOf(object));
       if (before === undefined) await this.cluster.create(object);
@@ -125,6 +128,15 @@ function sameAs(before: Condition | undefined, now: Condition): boolean {
 
 function namespaceOf({ spec }: InstanceResource): string {
   return spec.namespace ?? 'clusterlink-system';
+}
+
+/** ClusterLink's operator writes the whole Instance back with its finalizer, and its serializer leaves empty maps out. */
+function withoutEmpty({ peerLabels, ingress }: InstanceResource['spec']): object {
+  const isEmpty = (map: object | undefined): boolean => map !== undefined && Object.keys(map).length === 0;
+  return {
+    ...(isEmpty(peerLabels) ? { peerLabels: null } : {}),
+    ...(isEmpty(ingress?.annotations) ? { ingress: { annotations: null } } : {}),
+  };
 }
 
 /** What the operator makes of an Instance, in the order in which it makes it. */

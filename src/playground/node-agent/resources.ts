@@ -95,8 +95,10 @@ export interface DataResource extends KubeObject {
 
 export interface EndpointSliceResource extends KubeObject {
   readonly addressType: string;
-  readonly endpoints: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[];
-  readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[];
+  /** `null` when there are none. */
+  readonly endpoints: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[] | null;
+  /** `null` when there are none. */
+  readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[] | null;
 }
 
 export interface ServicePort {

@@ -96,6 +96,8 @@ export class RunningPod {
     const running = runs.every(([, { state }]) => state.running !== undefined);
     const over = ended.length === runs.length;
     const started = runs.some(([, { state, restarts }]) => state.running !== undefined || restarts > 0);
+    // As kubelet: the address is told with the first container that has begun, and so a little after it.
+    const address = over || started ? { podIP: this.ip, podIPs: [{ ip: this.ip }] } : {};
     const phase = over ? (ended.some(({ exitCode }) => exitCode !== 0) ? 'Failed' : 'Succeeded') : started ? 'Running' : 'Pending';
     const gates = (this.pod.spec.readinessGates ?? []).map(({ conditionType }) => conditionType);
     const isOpen = (gate: string): boolean =>
@@ -124,8 +126,7 @@ export class RunningPod {
     return {
       phase,
       hostIP: '127.0.0.1',
-      podIP: this.ip,
-      podIPs: [{ ip: this.ip }],
+      ...address,
       startTime: this.startTime,
       conditions: [...own, ...foreign],
       containerStatuses: this.pod.spec.containers.map(({ name, image }) => {

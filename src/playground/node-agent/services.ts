@@ -74,10 +74,10 @@ export class Services {
       .list(service.metadata.namespace)
       .filter(({ metadata }) => metadata.labels?.[SERVICE_NAME] === service.metadata.name);
     const backends = ({ name = '' }: ServicePort): PodAddress[] =>
-      slices.flatMap(({ endpoints, ports = [] }) => {
-        const port = ports.find((one) => (one.name ?? '') === name)?.port;
+      slices.flatMap(({ endpoints, ports }) => {
+        const port = ports?.find((one) => (one.name ?? '') === name)?.port;
         if (port === undefined) return [];
-        return endpoints
+        return (endpoints ?? [])
           .filter(({ conditions }) => conditions?.ready !== false)
           .flatMap(({ addresses }) => addresses.map((ip) => ({ ip, port })));
       });
@@ -230,8 +230,11 @@ function targetPortOf({ port, targetPort }: ServicePort, pods: readonly PodResou
   return named?.containerPort ?? port;
 }
 
-function contentOf({ endpoints, ports = [] }: EndpointSliceResource): unknown {
-  return [endpoints.map(({ addresses, conditions }) => [addresses, conditions?.ready]), ports.map(({ name, port }) => [name ?? '', port])];
+function contentOf({ endpoints, ports }: EndpointSliceResource): unknown {
+  return [
+    endpoints?.map(({ addresses, conditions }) => [addresses, conditions?.ready]) ?? [],
+    ports?.map(({ name, port }) => [name ?? '', port]) ?? [],
+  ];
 }
 
 function sliceName(service: string): string {

@@ -1,4 +1,5 @@
-import type { KubeObject, ObjectRef } from '../../../src/kubernetes/kube-object';
+import { isControlplaneLeading } from '../../../activities/controlplane-view';
+import { refOf, type KubeObject, type ObjectRef } from '../../../src/kubernetes/kube-object';
 import { ANYBODY, claimant, claimsOn, deployWeb, GATEWAYS, objectRef, startBench, WEB, type Bench } from './bench';
 
 jest.mock('../../../activities/management-timeouts', () => ({
@@ -171,6 +172,21 @@ describe('what the control plane made for an import that is gone', () => {
     await expect(release(selection)).resolves.toEqual({ changed: true, note: `nothing to take back; ${BY_HAND}` });
     await expect(left()).resolves.toEqual([undefined, undefined]);
     await expect(release(selection)).resolves.toEqual({ changed: false, note: 'nothing to take back' });
+  });
+
+  test('is not waited for when a control plane runs, but the Lease is still that of one that is gone.', async () => {
+    await stopControlplane(1);
+    const pod = { apiVersion: 'v1', kind: 'Pod', namespace: GATEWAYS, name: 'cl-controlplane-new' };
+    const metadata = { name: pod.name, namespace: GATEWAYS, labels: { app: 'cl-controlplane' } };
+    await bench.cluster.create({ ...pod, metadata, spec: { containers: [{ name: 'main', image: 'x' }] } } as KubeObject);
+    const leads = (): Promise<boolean> => isControlplaneLeading(bench.cluster, GATEWAYS, AbortSignal.timeout(5_000));
+    await expect(leads()).resolves.toBe(true);
+    const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'cl-controlplane', namespace: GATEWAYS } };
+    await bench.cluster.create({ ...lease, spec: { holderIdentity: 'cl-controlplane-old_1' } } as KubeObject);
+    await expect(leads()).resolves.toBe(false);
+    await expect(release()).resolves.toEqual({ changed: true, note: `removed; ${BY_HAND}` });
+    await bench.cluster.patch(refOf(lease), { spec: { holderIdentity: 'cl-controlplane-new_2' } });
+    await expect(leads()).resolves.toBe(true);
   });
 
   test('is given its time, then removed when a control plane runs that never saw the Import go.', async () => {

@@ -264,7 +264,7 @@ test('Bytes are no proof of an import that is not valid.', async () => {
 });
 
 test("Bytes are no proof of a merging import until the gateway's endpoints have joined its Service: local replicas answer too.", async () => {
-  runPods(ended('ok bytes=360'), 'Succeeded');
+  const seen = runPods(ended('ok bytes=360'), 'Succeeded');
   await makeHealthy();
   await bench.cluster.patch(IMPORT, { metadata: { labels: { 'import.clusterlink.net/merge': 'true' } } });
   const notJoined = {
@@ -287,6 +287,11 @@ test("Bytes are no proof of a merging import until the gateway's endpoints have 
   await expect(verify(ANYBODY, 'status')).rejects.toMatchObject(notJoined);
   await bench.cluster.patch(refOf(slice), { endpoints: [{ ...endpoint, conditions: { ready: true } }] });
   await expect(verify(ANYBODY, 'status')).resolves.toMatchObject({ verified: 'status' });
+  // By the Service, the probe might meet the local replicas only.
+  await expect(verify()).resolves.toMatchObject({ verified: 'probe', address: 'web.shop.svc:80' });
+  expect(seen.map((job) => job.spec.template.spec.containers[0]?.env.slice(0, 2).map(({ value }) => value))).toEqual([
+    ['192.0.2.7', '30001'],
+  ]);
 });
 
 test('A probe that does not end is given up and told before its attempt is over.', async () => {

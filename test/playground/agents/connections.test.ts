@@ -76,6 +76,28 @@ describe('a service that is exported by two clusters and imported by a third', (
     }
   });
 
+  it('knows a caller only once the cluster has told its address, and refuses it until then where policies look at clients', async () => {
+    const { network, client } = fabric.cluster('east');
+    const newborn = { namespace: 'demo', name: 'newborn', labels: {}, serviceAccount: 'default' };
+    const call = (): Promise<string> =>
+      network.fetch(newborn, 'http://echo.demo.svc/').then(
+        () => 'answered',
+        () => 'refused',
+      );
+    await fabric.import('east', ['south']);
+    await fabric.awaitAnswer('east', 'south');
+    expect(await call()).toBe('answered');
+    const from = [{ workloadSelector: { matchLabels: { 'client.clusterlink.net/namespace': 'demo' } } }];
+    await fabric.allow('east', { action: 'allow', from, to: [{ workloadSelector: {} }] }, 'allow-demo');
+    await eventually('a caller that nobody knows is refused', async () => (await call()) === 'refused');
+    const { namespace, name } = newborn;
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name }, spec: { containers: [{ name, image: name }] } };
+    await client.create(pod);
+    await eventually('it is answered once the cluster shows it', async () => (await call()) === 'answered');
+    await client.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name });
+    await fabric.remove('east', 'AccessPolicy', 'demo', 'allow-demo');
+  });
+
   it('lets a privileged policy decide before all others', async () => {
     await fabric.import('east', ['south']);
     await fabric.awaitAnswer('east', 'south');

@@ -30,7 +30,17 @@ describe('the workloads of a simulated cluster', () => {
   });
   const runProbe = async (name: string, host: string, port = 80): Promise<unknown> => {
     await create(
-      probeJob({ name, namespace: 'demo', host, port, count: 2, image: 'busybox:1.36', labels: { app: name }, timeoutSeconds: 1 }),
+      probeJob({
+        name,
+        namespace: 'demo',
+        host,
+        port,
+        count: 2,
+        image: 'busybox:1.36',
+        labels: { app: name },
+        timeoutSeconds: 1,
+        settleTries: 0,
+      }),
     );
     await eventually('the Job has ended', async () => {
       const job = await cluster.client.get<KubeObject & { status?: { conditions?: readonly { type: string }[] } }>({

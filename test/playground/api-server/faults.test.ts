@@ -1,6 +1,6 @@
 import { FaultInjector } from '../../../src/playground/api-server/faults';
 import { startApiServer, type ApiServer } from '../../../src/playground/api-server/server';
-import { call } from './raw-client';
+import { call } from '../../conformance/raw-client';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
 const faults = new FaultInjector();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, KubeConfig, KubernetesObjectApi, VersionApi } from '@kubernetes/client-node';
 import { startApiServer, writeKubeconfig, type ApiServer } from '../../../src/playground/api-server/server';
-import { call } from './raw-client';
+import { call } from '../../conformance/raw-client';
 
 let west: ApiServer;
 let east: ApiServer;

@@ -56,7 +56,8 @@ function versionProblems(spec: JsonObject): StatusCause[] {
     );
   }
   versions.forEach((version, index) => {
-    const field = `spec.versions[${index}].schema.openAPIV3Schema`;
+    // Where all versions have one schema, Kubernetes checks it in its old place, and says so.
+    const field = versions.length === 1 ? 'spec.validation.openAPIV3Schema' : `spec.versions[${index}].schema.openAPIV3Schema`;
     const schema = valueAt(version, 'schema', 'openAPIV3Schema');
     if (!isObject(schema)) causes.push(required(field, 'schemas are required'));
     else if (schema['type'] !== 'object') causes.push(invalidValue(`${field}.type`, schema['type'] ?? '', 'must be object at the root'));
