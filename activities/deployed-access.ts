@@ -1,10 +1,10 @@
 // What deploy/rbac.yaml and deploy/rbac-operator.yaml hold: the worker's account in a cluster that it manages, and its rights there.
 import { gatewayOptions, type GatewayOptions } from '../src/model/gateway';
 import { peer } from '../src/model/peer';
-import type { Permission } from '../src/kubernetes/access';
+import { isIncluded, type Permission } from '../src/kubernetes/access';
 import type { KubeObject } from '../src/kubernetes/kube-object';
 import { grant, namespaceObject, type Subject } from './permission-manifest';
-import { describePermission, namespacesOf, permissionsOf } from './permissions';
+import { namespacesOf, permissionsOf } from './permissions';
 
 const NAME = 'skyfabric';
 const SUBJECT: Subject = { kind: 'ServiceAccount', name: NAME, namespace: NAME };
@@ -38,10 +38,6 @@ function bootstrapOf(options: GatewayOptions): readonly Permission[] {
   return besides([...permissionsOf('bootstrap', design), ...permissionsOf('granted-on', design)], permissionsOf('day-two', design));
 }
 
-/** Those permissions that are not held, neither as they are nor everywhere. */
 function besides(permissions: readonly Permission[], held: readonly Permission[]): readonly Permission[] {
-  const known = new Set(held.map(describePermission));
-  return permissions.filter(
-    (permission) => !known.has(describePermission(permission)) && !known.has(describePermission({ ...permission, namespace: undefined })),
-  );
+  return permissions.filter((permission) => !isIncluded(permission, held));
 }

@@ -6,6 +6,7 @@ import { FabricError } from '../src/errors/fabric-error';
 import { serverVersion } from '../src/kubernetes/access';
 import { digestOf } from '../src/kubernetes/digest';
 import type { KubeObject } from '../src/kubernetes/kube-object';
+import { isRoleMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { inspectCertificate } from '../src/pki/certificate-facts';
@@ -45,6 +46,7 @@ import {
 } from './gateway-objects';
 import { keepEarlier, readEarlier } from './gateway-record';
 import { inParallel } from './in-parallel';
+import { writeObjects } from './write-objects';
 
 type InstallInput = GatewayInput & { readonly authorityPem: string };
 
@@ -150,7 +152,13 @@ async function needsChange(place: GatewayPlace, input: InstallInput, standing: r
   if (good === undefined || site === undefined || (await isOperatorGatewayBroken(place, standing))) return true;
   const { first, last } = designedObjects(place.fabric, await designOf(place, input), { site, peer: good, authorityPem });
   const { cluster, signal } = place;
-  const tried = await inParallel([...first, ...last], (object) => cluster.apply(object, { dryRun: true, signal }));
+  const tried = await inParallel([...first, ...last], (object) =>
+    cluster.apply(object, { dryRun: true, signal }).catch((error: unknown) => {
+      // A binding cannot be tried without its role, which then is missing too.
+      if (isRoleMissing(error)) return { changed: true };
+      throw error;
+    }),
+  );
   return tried.some(({ changed }) => changed);
 }
 
@@ -164,7 +172,7 @@ function fingerprintOf(authorityPem: string): string {
 }
 
 async function applyAll({ cluster, signal }: GatewayPlace, objects: readonly KubeObject[]): Promise<void> {
-  await inParallel(objects, (object) => cluster.apply(object, { signal }));
+  await writeObjects(objects, (object) => cluster.apply(object, { signal }), signal);
 }
 
 /** What tells whether two claims ask for the same gateway. */

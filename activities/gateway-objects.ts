@@ -6,7 +6,10 @@ import { CONTROLPLANE, DATAPLANE, INGRESS_SERVICE } from '../src/clusterlink/man
 import { instanceManifests, operatorManifests } from '../src/clusterlink/operator-manifests';
 import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
+import { findMissingPermissions } from '../src/kubernetes/access';
 import { fabricSelector, readClaims } from '../src/kubernetes/claim-marks';
+import type { Cluster } from '../src/kubernetes/cluster';
+import type { GatewayNamespaces } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
@@ -24,6 +27,8 @@ const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
   ['v1', 'Service'],
   ['apps/v1', 'Deployment'],
 ];
+/** Of these, the ones in the operator's namespace. */
+const OPERATOR_KINDS = KINDS.filter(([, kind]) => ['ServiceAccount', 'Role', 'RoleBinding', 'Deployment'].includes(kind));
 const CLUSTER_KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
   [RBAC, 'ClusterRole'],
   [RBAC, 'ClusterRoleBinding'],
@@ -102,10 +107,13 @@ export async function observeGateway(
   const inNamespace = KINDS.map(([apiVersion, kind]) =>
     listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }),
   );
-  const operator =
-    design?.options.mode === 'direct'
-      ? []
-      : [...KINDS, INSTANCE].map(([apiVersion, kind]) => listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }));
+  const operated =
+    design === undefined
+      ? (await namespacesToLookAt(place.cluster, namespace, place.signal)).operator !== undefined
+      : design.options.mode === 'operator';
+  const operator = (operated ? [...OPERATOR_KINDS, INSTANCE] : []).map(([apiVersion, kind]) =>
+    listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }),
+  );
   const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) =>
     listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }),
   );
@@ -113,6 +121,16 @@ export async function observeGateway(
   if (design !== undefined) refuseForeign(place, found, designedNames(design));
   // What has claims of its own (an echo server, while links are measured) only stands beside the gateway.
   return found.filter((object) => isMarked(object, fabric) && !isKept(object) && readClaims(object).length === 0);
+}
+
+/**
+ * Where a gateway's objects are looked for when its mode is not known: what the kubeconfig's user may not list in the operator's
+ * namespace, they cannot have made there.
+ */
+export async function namespacesToLookAt(cluster: Cluster, gateway: string, signal: AbortSignal): Promise<GatewayNamespaces> {
+  const listing = { group: 'apps', resource: 'deployments', verb: 'list', namespace: OPERATOR_NAMESPACE };
+  const missing = await findMissingPermissions(cluster, [listing], signal);
+  return missing.length > 0 || gateway === OPERATOR_NAMESPACE ? { gateway } : { gateway, operator: OPERATOR_NAMESPACE };
 }
 
 /** What runs keep beside the gateway for their own use. Secrets. */

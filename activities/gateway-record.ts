@@ -9,6 +9,7 @@ import type { Claimant } from '../src/model/claimant';
 import { gatewayClaims, marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
 import { EARLIER_PREFIX, observeGateway, restartOperatorGateway, startsPods } from './gateway-objects';
 import { inParallel } from './in-parallel';
+import { writeObjects } from './write-objects';
 
 /** A gateway as a run found it. */
 export interface EarlierGateway {
@@ -67,9 +68,10 @@ export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGa
   const kept = new Set(objects.map((object) => describeRef(refOf(object))));
   const came = keepNew ? [] : standing.filter((object) => !kept.has(describeRef(refOf(object))));
   await inParallel(came, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal }));
-  await inParallel(
+  await writeObjects(
     objects.filter((object) => !startsPods(object)),
     (object) => putBack(place, object),
+    signal,
   );
   await restartOperatorGateway(
     place,

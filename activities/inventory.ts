@@ -3,12 +3,15 @@ import type { Steps } from '../src/contract/activities';
 import { takeInventory } from '../src/kubernetes/inventory';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
+import { namespacesToLookAt } from './gateway-objects';
 
 /** `takeInventory`. */
 export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'takeInventory'> {
   return {
     async takeInventory({ fabric, peer }) {
-      return { entries: await takeInventory(clusters.cluster(peer), { fabric, signal: signal() }) };
+      const cluster = clusters.cluster(peer);
+      const namespaces = await namespacesToLookAt(cluster, peer.namespace, signal());
+      return { entries: await takeInventory(cluster, { fabric, namespaces, signal: signal() }) };
     },
   };
 }

@@ -1,5 +1,5 @@
 // Permissions as a manifest that grants them: deploy/rbac.yaml, and what `skyfabric check` finds missing.
-import type { Permission } from '../src/kubernetes/access';
+import { isIncluded, type Permission } from '../src/kubernetes/access';
 import type { KubeObject } from '../src/kubernetes/kube-object';
 
 const API_GROUP = 'rbac.authorization.k8s.io';
@@ -9,6 +9,7 @@ const SERVICE_ACCOUNT = 'system:serviceaccount:';
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
@@ -43,9 +44,7 @@ export function namespaceObject(name: string): KubeObject {
  */
 export function grant(name: string, permissions: readonly Permission[], subject: Subject): readonly AccessObject[] {
   const everywhere = permissions.filter(({ namespace }) => namespace === undefined);
-  const has = (one: Permission): boolean =>
-    everywhere.some(({ group, resource, verb }) => group === one.group && resource === one.resource && verb === one.verb);
-  const local = permissions.filter((one) => one.namespace !== undefined && !has(one));
+  const local = permissions.filter((one) => one.namespace !== undefined && !isIncluded(one, everywhere));
   const namespaces = [...new Set(local.map(({ namespace }) => namespace))].sort();
   return [
     ...roleAndBinding(name, undefined, everywhere, subject),
@@ -75,20 +74,25 @@ function roleAndBinding(
   ];
 }
 
-/** One rule for all resources of a group with the same verbs. */
+/** One rule for all resources of a group with the same verbs and names. */
 function rulesOf(permissions: readonly Permission[]): readonly Rule[] {
-  const verbs = new Map<string, { group: string; resource: string; verbs: string[] }>();
-  for (const { group, resource, verb } of permissions) {
-    const key = `${group}/${resource}`;
-    const known = verbs.get(key) ?? { group, resource, verbs: [] };
+  const verbs = new Map<string, { group: string; resource: string; name: string | undefined; verbs: string[] }>();
+  for (const { group, resource, verb, name } of permissions) {
+    const key = [group, resource, name].join('/');
+    const known = verbs.get(key) ?? { group, resource, name, verbs: [] };
     verbs.set(key, known);
     if (!known.verbs.includes(verb)) known.verbs.push(verb);
   }
   const rules = new Map<string, Rule & { readonly resources: string[] }>();
-  for (const { group, resource, verbs: may } of verbs.values()) {
+  for (const { group, resource, name, verbs: may } of verbs.values()) {
     const sorted = [...may].sort();
-    const key = `${group}/${sorted.join()}`;
-    const known = rules.get(key) ?? { apiGroups: [group], resources: [], verbs: sorted };
+    const key = [group, name, ...sorted].join('/');
+    const known = rules.get(key) ?? {
+      apiGroups: [group],
+      resources: [],
+      ...(name === undefined ? {} : { resourceNames: [name] }),
+      verbs: sorted,
+    };
     rules.set(key, known);
     known.resources.push(resource);
   }

@@ -2,13 +2,15 @@
 // it. A new kind of request in an activity belongs into this table too.
 import type { KubeObject } from '../src/kubernetes/kube-object';
 import type { Permission } from '../src/kubernetes/access';
+import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { PolicyRule } from '../src/clusterlink/manifest';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
+import { ANCHOR } from './gateway-anchor';
 import { designedObjects, NO_PEMS, type GatewayDesign } from './gateway-objects';
 
-type Row = readonly [group: string, resources: readonly string[], verbs: readonly string[]];
+type Row = readonly [group: string, resources: readonly string[], verbs: readonly string[], name?: string];
 
 /** Rights in the gateway's namespace, and in all of them. */
 interface Rights {
@@ -28,17 +30,20 @@ const DAY_TWO: Rights = {
     // The name in the gateway's certificate, and whether its control plane leads.
     ['', ['secrets'], ['get']],
     ['coordination.k8s.io', ['leases'], ['get']],
+    // Inventories.
+    ['', ['configmaps', 'secrets', 'serviceaccounts'], ['list']],
+    ['apps', ['deployments'], ['list']],
+    [RBAC, ['roles', 'rolebindings'], ['list']],
   ],
-  // Services are connected in any namespace, and inventories look into all of them.
+  // Services are connected in any namespace.
   everywhere: [
     ['', ['namespaces'], ['get', 'list']],
-    ['', ['nodes', 'configmaps', 'secrets', 'serviceaccounts'], ['list']],
+    ['', ['nodes'], ['list']],
     ['', ['services'], ['get', 'list', 'watch', 'delete']],
     ['', ['pods'], ['list', 'watch']],
-    ['apps', ['deployments'], ['list']],
     ['batch', ['jobs'], ['list', 'create', 'delete']],
     ['discovery.k8s.io', ['endpointslices'], ['list', 'watch', 'delete']],
-    [RBAC, ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'], ['list']],
+    [RBAC, ['clusterroles', 'clusterrolebindings'], ['list']],
     ['apiextensions.k8s.io', ['customresourcedefinitions'], ['list']],
     [CLUSTERLINK, ['imports', 'exports'], ['get', 'list', 'watch', 'create', 'update', 'delete']],
     [CLUSTERLINK, ['accesspolicies', 'privilegedaccesspolicies'], ['get', 'list', 'create', 'update', 'delete']],
@@ -57,6 +62,9 @@ const BOOTSTRAP: Rights = {
     ['coordination.k8s.io', ['leases'], ['delete']],
   ],
   everywhere: [
+    // Whether another ClusterLink is on the cluster, and another gateway of ours.
+    ['apps', ['deployments'], ['list'], CONTROLPLANE],
+    ['', ['configmaps'], ['list'], ANCHOR],
     [RBAC, ['clusterroles', 'clusterrolebindings'], KEEP],
     ['apiextensions.k8s.io', ['customresourcedefinitions'], ['get', 'watch', 'create', 'delete']],
   ],
@@ -120,8 +128,8 @@ export function neededPermissions(design: Pick<GatewayDesign, 'peer' | 'options'
 }
 
 /** A permission in words: `create secrets in namespace clusterlink-system`. */
-export function describePermission({ group, resource, verb, namespace }: Permission): string {
-  const what = group === '' ? resource : `${resource}.${group}`;
+export function describePermission({ group, resource, verb, namespace, name }: Permission): string {
+  const what = `${group === '' ? resource : `${resource}.${group}`}${name === undefined ? '' : ` named ${name}`}`;
   return `${verb} ${what} ${namespace === undefined ? 'everywhere' : `in namespace ${namespace}`}`;
 }
 
@@ -130,8 +138,14 @@ function flatten({ gateway, everywhere }: Rights, namespaces: readonly string[])
 }
 
 function rowsOf(rows: readonly Row[], namespace: string | undefined): Permission[] {
-  return rows.flatMap(([group, resources, verbs]) =>
-    resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, ...(namespace === undefined ? {} : { namespace }) }))),
+  return rows.flatMap(([group, resources, verbs, name]) =>
+    resources.flatMap((resource) =>
+      verbs.map((verb) => ({
+        ...{ group, resource, verb },
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(name === undefined ? {} : { name }),
+      })),
+    ),
   );
 }
 

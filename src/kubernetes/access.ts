@@ -15,7 +15,20 @@ export interface Permission {
   readonly verb: string;
   /** Absent: in all namespaces, or a cluster-wide resource. */
   readonly namespace?: string | undefined;
+  /** Absent: objects of any name. Lists and watches of one name (`metadata.name=` in their field selector) need it for that name only. */
   readonly name?: string | undefined;
+}
+
+/** Whether any of these permissions includes another one. */
+export function isIncluded({ group, resource, verb, namespace, name }: Permission, held: readonly Permission[]): boolean {
+  return held.some(
+    (one) =>
+      one.group === group &&
+      one.resource === resource &&
+      one.verb === verb &&
+      (one.namespace === undefined || one.namespace === namespace) &&
+      (one.name === undefined || one.name === name),
+  );
 }
 
 interface AccessReview extends KubeObject {

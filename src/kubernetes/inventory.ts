@@ -1,6 +1,6 @@
 // Everything of a fabric in a cluster, as digests: taken before and after a run, two inventories prove what it left behind.
 import { FABRIC_LABEL, fabricSelector, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims } from './claim-marks';
-import type { Cluster } from './cluster';
+import type { Cluster, ListQuery } from './cluster';
 import { digestOf, sameJson } from './digest';
 import type { KubeObject } from './kube-object';
 import { describeRef, refOf } from './kube-object';
@@ -14,19 +14,27 @@ export interface InventoryDifference {
   readonly changed: readonly string[];
 }
 
-/** Every kind that this project creates. */
-const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
-  ['v1', 'Namespace'],
+type Kind = readonly [apiVersion: string, kind: string];
+
+/** Every kind that this project creates: what stands in a gateway's namespace only, ... */
+const GATEWAY_KINDS: readonly Kind[] = [
   ['v1', 'ConfigMap'],
   ['v1', 'Secret'],
-  ['v1', 'Service'],
+];
+/** ... there and in its operator's, ... */
+const OPERATOR_KINDS: readonly Kind[] = [
   ['v1', 'ServiceAccount'],
   ['apps/v1', 'Deployment'],
+  ['rbac.authorization.k8s.io/v1', 'Role'],
+  ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
+];
+/** ... and what has none, or may stand in any. */
+const WIDE_KINDS: readonly Kind[] = [
+  ['v1', 'Namespace'],
+  ['v1', 'Service'],
   ['batch/v1', 'Job'],
   ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
   ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'],
-  ['rbac.authorization.k8s.io/v1', 'Role'],
-  ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
   ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
   ['clusterlink.net/v1alpha1', 'AccessPolicy'],
   ['clusterlink.net/v1alpha1', 'Export'],
@@ -42,12 +50,32 @@ const VOLATILE: Readonly<Record<string, readonly string[]>> = {
   Import: ['targetPort'],
 };
 
+/** Where a gateway stands, and its operator if there is one. */
+export interface GatewayNamespaces {
+  readonly gateway: string;
+  readonly operator?: string;
+}
+
 /** All objects that carry the fabric's labels, sorted; kinds that the cluster does not know count as empty. */
 export async function takeInventory(
   cluster: Cluster,
-  options: { readonly fabric: string; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly fabric: string;
+    /** Where Secrets, Deployments and the like are looked for: a worker need not read everybody's. Default: everywhere. */
+    readonly namespaces?: GatewayNamespaces;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<InventoryEntry[]> {
-  const lists = await Promise.all(KINDS.map(([apiVersion, kind]) => listKind(cluster, apiVersion, kind, options.fabric, options.signal)));
+  const { fabric, namespaces, signal } = options;
+  const operators = [namespaces?.gateway, namespaces?.operator].filter((name, index) => index === 0 || name !== undefined);
+  const queries: ListQuery[] = [
+    ...WIDE_KINDS.map(([apiVersion, kind]) => ({ apiVersion, kind })),
+    ...GATEWAY_KINDS.map(([apiVersion, kind]) => ({ apiVersion, kind, namespace: namespaces?.gateway })),
+    ...operators.flatMap((namespace) => OPERATOR_KINDS.map(([apiVersion, kind]) => ({ apiVersion, kind, namespace }))),
+  ];
+  const lists = await Promise.all(
+    queries.map((query) => listIfKnown(cluster, { ...query, labelSelector: fabricSelector(fabric) }, signal)),
+  );
   return lists
     .flat()
     .map(entryOf)
@@ -65,15 +93,9 @@ export function diffInventory(before: readonly InventoryEntry[], after: readonly
   };
 }
 
-async function listKind(
-  cluster: Cluster,
-  apiVersion: string,
-  kind: string,
-  fabric: string,
-  signal: AbortSignal | undefined,
-): Promise<readonly KubeObject[]> {
+async function listIfKnown(cluster: Cluster, query: ListQuery, signal: AbortSignal | undefined): Promise<readonly KubeObject[]> {
   try {
-    return (await cluster.list<KubeObject>({ apiVersion, kind, labelSelector: fabricSelector(fabric) }, signal)).items;
+    return (await cluster.list<KubeObject>(query, signal)).items;
   } catch (error) {
     if (isResourceMissing(error)) return [];
     throw error;

@@ -9,6 +9,8 @@ import { resourceOf } from './resource-path';
 /** The only group whose kinds come with CustomResourceDefinitions, so the only one whose kinds may be missing. */
 const CUSTOM_GROUP = 'clusterlink.net';
 
+const ROLE_MISSING = /^(cluster)?rolebindings\.rbac\.authorization\.k8s\.io "[^"]*" not found$/;
+
 const MAX_MESSAGE_LENGTH = 400;
 
 /** How a 403 says that it is none of permissions; Kubernetes gives no cause with it. */
@@ -28,6 +30,7 @@ class ApiStatus extends Error {
     readonly namesObject: boolean,
     /** Whether the answer is Kubernetes' own way to say that it does not serve a custom kind. */
     readonly kindMissing: boolean,
+    readonly roleMissing: boolean,
     readonly causes: readonly string[],
   ) {
     super(`HTTP ${httpStatus}${reason === '' ? '' : ` ${reason}`}`);
@@ -59,6 +62,7 @@ export function refusalError(refusal: Refusal): FabricError {
     body.reason ?? '',
     body.name !== undefined,
     httpStatus === 404 && saysKindMissing(refusal, body),
+    httpStatus === 404 && saysRoleMissing(refusal, body),
     causes.map((cause) => cause.reason ?? ''),
   );
   const subject = describeSubject(about);
@@ -106,6 +110,7 @@ export function refusalError(refusal: Refusal): FabricError {
         'Install its CustomResourceDefinition: `skyfabric bootstrap` does.',
       );
     }
+    if (isRoleMissing(status)) return fail('pending', `${subject} must wait on ${server}: its role is not known there yet.`);
     if (isObjectMissing(status)) return fail('not_found', `${subject} is not on ${server}: ${said}.`);
     return fail(
       'unavailable',
@@ -247,6 +252,14 @@ export function isObjectMissing(error: unknown): boolean {
   return status?.httpStatus === 404 && status.namesObject;
 }
 
+/**
+ * Whether a role binding was refused because the server does not know its role: it never was, or was made so lately that the server's
+ * authorizer has not heard of it. Asked only of who may not grant everything.
+ */
+export function isRoleMissing(error: unknown): boolean {
+  return statusOf(error)?.roleMissing === true;
+}
+
 /** Whether the cluster does not know the kind at all: its CustomResourceDefinition is missing. */
 export function isResourceMissing(error: unknown): boolean {
   return statusOf(error)?.kindMissing === true;
@@ -278,6 +291,11 @@ export function cleanText(text: string): string {
     .replace(/[\s.]+$/, '')
     .trimStart();
   return line.length > MAX_MESSAGE_LENGTH ? `${line.slice(0, MAX_MESSAGE_LENGTH)}…` : line;
+}
+
+/** Writing a binding never fails for want of that binding, but the answer calls the missing role by that kind. */
+function saysRoleMissing({ method }: Refusal, { message = '' }: StatusBody): boolean {
+  return ['POST', 'PUT', 'PATCH'].includes(method) && ROLE_MISSING.test(message);
 }
 
 const VERBS: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete', WATCH: 'watch' };

@@ -13,6 +13,7 @@ beforeAll(async () => {
       { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'create', 'patch'], namespaces: ['default'] },
       { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles'], verbs: ['*'] },
       { apiGroups: ['apps'], resources: ['deployments'], verbs: ['patch'] },
+      { apiGroups: [''], resources: ['configmaps'], verbs: ['list'], resourceNames: ['settings'] },
     ],
   });
 });
@@ -38,6 +39,18 @@ test('what no rule admits is forbidden, in the words of RBAC', async () => {
     `nodes is forbidden: User "${user}" cannot list resource "nodes" in API group "" at the cluster scope`,
   );
   expect((await asRobot('GET', '/version')).status).toBe(200);
+});
+
+test('a list of one name needs a permission for that name only', async () => {
+  const of = (name: string): string => `fieldSelector=${encodeURIComponent(`metadata.name=${name}`)}`;
+  for (const path of ['/api/v1/configmaps', '/api/v1/namespaces/default/configmaps']) {
+    expect((await asRobot('GET', `${path}?${of('settings')}`)).status).toBe(200);
+    expect((await asRobot('GET', `${path}?${of('other')}`)).status).toBe(403);
+    expect((await asRobot('GET', `${path}?watch=1&${of('other')}`)).status).toBe(403);
+    expect((await asRobot('GET', path)).status).toBe(403);
+  }
+  expect(await review({ verb: 'list', resource: 'configmaps', name: 'settings' })).toBe(true);
+  expect(await review({ verb: 'list', resource: 'configmaps' })).toBe(false);
 });
 
 test('an access review answers as the rules would', async () => {
@@ -78,4 +91,55 @@ test('nobody grants what they do not hold', async () => {
     message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string,
   });
   expect((await grant(['get'])).status).toBe(201);
+});
+
+test('a binding needs a role that is there, and what that grants', async () => {
+  const group = 'rbac.authorization.k8s.io';
+  const path = `/apis/${group}/v1/clusterrolebindings`;
+  const binder = await server.addToken({
+    user: 'binder',
+    rules: [
+      { apiGroups: [group], resources: ['clusterroles', 'clusterrolebindings'], verbs: ['create', 'patch'] },
+      { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
+    ],
+  });
+  const bind = (method: 'POST' | 'PATCH', role: string): ReturnType<typeof call> => {
+    const binding = {
+      apiVersion: `${group}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: `${role}-${method.toLowerCase()}` },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name: role },
+      subjects: [{ apiGroup: group, kind: 'User', name: 'someone' }],
+    };
+    return method === 'POST'
+      ? call(server, method, path, binding, { token: binder })
+      : call(server, method, `${path}/${binding.metadata.name}?fieldManager=binder`, binding, {
+          token: binder,
+          contentType: 'application/apply-patch+yaml',
+        });
+  };
+  // The answer calls the missing role by the kind of the binding.
+  for (const method of ['POST', 'PATCH'] as const) {
+    expect((await bind(method, 'nobody')).body).toMatchObject({
+      code: 404,
+      reason: 'NotFound',
+      message: `clusterrolebindings.${group} "nobody" not found`,
+      details: { name: 'nobody', group, kind: 'clusterrolebindings' },
+    });
+  }
+  const roles = `/apis/${group}/v1/clusterroles`;
+  const grants = async (name: string, verb: string): Promise<void> => {
+    const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: [verb] }];
+    expect((await call(server, 'POST', roles, { metadata: { name }, rules })).status).toBe(201);
+  };
+  await Promise.all([grants('reader', 'get'), grants('remover', 'delete')]);
+  const known = async (role: string): Promise<Awaited<ReturnType<typeof bind>>> => {
+    const answer = await bind('POST', role);
+    return answer.status === 404 ? known(role) : answer;
+  };
+  expect((await known('reader')).status).toBe(201);
+  expect((await known('remover')).body).toMatchObject({
+    code: 403,
+    message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string,
+  });
 });

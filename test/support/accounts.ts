@@ -1,18 +1,31 @@
-// Accounts with limited rights on simulated clusters: role bindings as files and checks hold them, as rules of the simulated server.
+// The worker's account, as deploy/ makes it: on a real API server with those very objects and a token of that ServiceAccount, on a
+// simulated one with the rules that they hold.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import type { AccessObject } from '../../activities/permission-manifest';
+import { findMissingPermissions, isIncluded, type Permission } from '../../src/kubernetes/access';
+import type { Cluster } from '../../src/kubernetes/cluster';
+import { ClusterPool } from '../../src/kubernetes/cluster-pool';
+import { refOf } from '../../src/kubernetes/kube-object';
 import type { AccessRule } from '../../src/playground/api-server/access';
 import { writeKubeconfig, type ApiServer } from '../../src/playground/api-server/server';
-import type { SimulatedClusters } from '../../src/playground/simulated-cluster';
+import type { SimulatedCluster, SimulatedClusters } from '../../src/playground/simulated-cluster';
+import { BACKEND } from './backend';
 
 const DEPLOY = join(__dirname, '../../deploy');
+const ACCOUNT = '/api/v1/namespaces/skyfabric/serviceaccounts/skyfabric';
+/** An API server learns of roles and bindings by watching them. */
+const RBAC_SETTLE_MS = 20;
 
 /** The objects of a file in deploy/. */
 export function deployed(file: string): readonly AccessObject[] {
   return parseAllDocuments(readFileSync(join(DEPLOY, file), 'utf8')).map((document) => document.toJS() as AccessObject);
 }
+
+/** All of deploy/: what a worker needs for gateways in either mode. */
+export const DEPLOYED: readonly AccessObject[] = [...deployed('rbac.yaml'), ...deployed('rbac-operator.yaml')];
 
 /** What the role bindings among these objects grant. */
 export function rulesOf(objects: readonly AccessObject[]): AccessRule[] {
@@ -25,14 +38,65 @@ export function rulesOf(objects: readonly AccessObject[]): AccessRule[] {
   });
 }
 
-/** Lets the kubeconfig's contexts act as an account that only these role bindings grant anything; makes the namespaces among them. */
+/**
+ * Lets the kubeconfig's contexts act as the account to which, of all in deploy/, only these objects grant anything. The namespaces among
+ * them are made: an administrator does.
+ */
 export async function actAs({ clusters, kubeconfigPath }: SimulatedClusters, objects: readonly AccessObject[]): Promise<void> {
-  const namespaces = objects.filter(({ kind }) => kind === 'Namespace');
-  await Promise.all(clusters.flatMap(({ client }) => namespaces.map((namespace) => client.apply(namespace))));
-  const rules = rulesOf(objects);
-  const servers = clusters.map(({ server }) => server as ApiServer);
-  await writeKubeconfig(
-    kubeconfigPath,
-    servers.map((server) => ({ ...server, token: server.addToken({ user: 'system:serviceaccount:skyfabric:skyfabric', rules }) })),
+  const accounts = await Promise.all(
+    clusters.map(async (cluster) => {
+      const { name, url, caPem } = cluster.server;
+      return { name, url, caPem, token: await (BACKEND === 'real' ? realToken(cluster, objects) : simulatedToken(cluster, objects)) };
+    }),
+  );
+  await writeKubeconfig(kubeconfigPath, accounts);
+  if (BACKEND === 'simulated') return;
+  const pool = new ClusterPool({ userAgent: 'skyfabric-test' });
+  try {
+    await Promise.all(clusters.map(({ name }) => untilGranted(pool.cluster({ context: name, kubeconfig: kubeconfigPath }), objects)));
+  } finally {
+    await pool.close();
+  }
+}
+
+async function simulatedToken({ client, server }: SimulatedCluster, objects: readonly AccessObject[]): Promise<string> {
+  await Promise.all(objects.filter(({ kind }) => kind === 'Namespace').map((namespace) => client.apply(namespace)));
+  return (server as ApiServer).addToken({ user: 'system:serviceaccount:skyfabric:skyfabric', rules: rulesOf(objects) });
+}
+
+async function realToken({ client }: SimulatedCluster, objects: readonly AccessObject[]): Promise<string> {
+  for (const object of objects) await client.apply(object);
+  await Promise.all(takenBy(objects).map((binding) => client.delete(refOf(binding))));
+  const about = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' };
+  const { body } = await client.request<{ readonly status: { readonly token: string } }>({
+    method: 'POST',
+    path: `${ACCOUNT}/token`,
+    body: { ...about, spec: {} },
+    about,
+  });
+  return body.status.token;
+}
+
+/** The bindings of deploy/ that are not among these objects. */
+function takenBy(objects: readonly AccessObject[]): readonly AccessObject[] {
+  const same = (a: AccessObject, b: AccessObject): boolean =>
+    a.kind === b.kind && a.metadata.name === b.metadata.name && a.metadata.namespace === b.metadata.namespace;
+  return DEPLOYED.filter((binding) => binding.roleRef !== undefined && !objects.some((object) => same(object, binding)));
+}
+
+async function untilGranted(cluster: Cluster, objects: readonly AccessObject[]): Promise<void> {
+  const granted = permissionsIn(objects);
+  const taken = permissionsIn(DEPLOYED).filter((permission) => !isIncluded(permission, granted));
+  for (;;) {
+    const [missing, gone] = await Promise.all([findMissingPermissions(cluster, granted), findMissingPermissions(cluster, taken)]);
+    if (missing.length === 0 && gone.length === taken.length) return;
+    await delay(RBAC_SETTLE_MS);
+  }
+}
+
+function permissionsIn(objects: readonly AccessObject[]): Permission[] {
+  return rulesOf(objects).flatMap(
+    ({ apiGroups, resources, verbs, resourceNames: [name] = [undefined], namespaces: [namespace] = [undefined] }) =>
+      apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, namespace, name })))),
   );
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -13,6 +14,7 @@ import { createActivities } from '../../activities';
 import type { RunFailure } from '../../src/contract/results';
 import type { RunKind, Runs } from '../../src/contract/runs';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import { FabricError } from '../../src/errors/fabric-error';
 import { ClusterPool } from '../../src/kubernetes/cluster-pool';
 import { takeInventory } from '../../src/kubernetes/inventory';
 import type { BootstrapRequestInput } from '../../src/model/requests';
@@ -22,6 +24,7 @@ import { FaultInjector } from '../../src/playground/api-server/faults';
 import { startSimulatedClusters, type SimulatedClusters } from '../../src/playground/simulated-cluster';
 import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
+import { actAs, DEPLOYED } from './accounts';
 import { clusterBackend } from './backend';
 import { findSecretIn } from './secrets';
 import { StepTraps } from './step-traps';
@@ -61,6 +64,8 @@ export class FabricHarness {
       startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100 }),
       mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
+    // Whatever the tests do, they do as the account that deploy/ makes for a worker.
+    await actAs(simulated, DEPLOYED);
     const pool = new ClusterPool({ userAgent: ORCHESTRATOR, requestTimeoutMs: REQUEST_TIMEOUT_MS });
     const taskQueue = uniqueTaskQueue();
     const worker = await createWorker({
@@ -119,7 +124,7 @@ export class FabricHarness {
   async inventory(fabric: string): Promise<string[]> {
     const lists = await Promise.all(
       this.simulated.clusters.map(async ({ name, client }) =>
-        (await takeInventory(client, { fabric })).map(({ object, digest }) => `${name}: ${object} ${digest}`),
+        (await whenServed(() => takeInventory(client, { fabric }))).map(({ object, digest }) => `${name}: ${object} ${digest}`),
       ),
     );
     return lists.flat();
@@ -237,4 +242,16 @@ export async function outcomeOf<R>(run: StartedRun<R>): Promise<Outcome<R>> {
 function expectNoSecret(workflowId: string, history: unknown): void {
   const found = findSecretIn(history);
   if (found !== undefined) throw new Error(`the history of ${workflowId} holds ${found}`);
+}
+
+/** Asks again when an API server bids one come back, as a real one does for a kind that was defined just now. */
+async function whenServed<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof FabricError) || error.retryAfterMs === undefined) throw error;
+      await delay(error.retryAfterMs);
+    }
+  }
 }

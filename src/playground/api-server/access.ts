@@ -3,7 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { objectAt, objectsAt, textAt, type JsonObject, type KubeObject } from './object';
 import type { ResourceType } from './resources';
-import { forbidden, StatusError } from './status';
+import { forbidden, notFound, StatusError } from './status';
 import type { Store } from './store';
 
 /** What an identity may do; as an RBAC rule, `*` stands for everything, `pods/log` for a subresource. */
@@ -109,7 +109,10 @@ export function checkEscalation(identity: Identity, type: ResourceType, object: 
     const plural = textAt(object, 'roleRef', 'kind') === 'Role' ? 'roles' : 'clusterroles';
     const role = textAt(object, 'roleRef', 'name');
     if (may('bind', plural, role)) return;
-    rules = objectsAt(store.get({ group, plural }, plural === 'roles' ? namespace : undefined, role), 'rules');
+    const found = store.get({ group, plural }, plural === 'roles' ? namespace : undefined, role);
+    // Kubernetes says that a binding of the role's name is missing.
+    if (found === undefined && !may('*', '*', '*')) throw notFound(type, role);
+    rules = objectsAt(found, 'rules');
   } else if (may('escalate', type.plural, name)) return;
   const missing = rules.filter((rule) => !holds(identity, rule, namespace));
   if (missing.length === 0) return;

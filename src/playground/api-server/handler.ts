@@ -9,6 +9,7 @@ import { failure, readBody, send, tryDecode, type Answer } from './http';
 import { objectAt, textAt } from './object';
 import { operate, type Call } from './operations';
 import { parseRoute, type ApiRequest } from './routing';
+import { nameIn as selectedName } from './selectors';
 import { conflict, internalError, noSuchResource, StatusError, unauthorized } from './status';
 
 /** Answers one request; never throws. */
@@ -81,8 +82,8 @@ async function answer(call: Call): Promise<Answer | undefined> {
   // The name of a create is only in its body, where no rule can see it.
   const { verb, namespace, subresource } = info;
   // Everybody may ask about themselves (ClusterRole system:basic-user).
-  if (type?.reviewOnly !== true)
-    authorize(identity, { verb, group, resource, subresource, namespace, name: verb === 'create' ? undefined : info.name });
+  const name = verb === 'create' ? undefined : (info.name ?? selectedName(url.searchParams));
+  if (type?.reviewOnly !== true) authorize(identity, { verb, group, resource, subresource, namespace, name });
   if (type === undefined) {
     if (isBuiltIn(cluster, group, version)) throw noSuchResource();
     return pageNotFound();

@@ -67,6 +67,15 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+const FIELD_REQUIREMENT = /^([^=!]+)(==|=|!=)(.*)$/;
+
+/** The one name that a field selector asks for; permissions hold for it as for the name in a path. */
+export function nameIn(query: URLSearchParams): string | undefined {
+  const requirements = splitOutsideParentheses(query.get('fieldSelector') ?? '').map((part) => FIELD_REQUIREMENT.exec(part) ?? []);
+  const found = requirements.find(([, field, operator]) => field === 'metadata.name' && operator !== '!=');
+  return found?.[3] === '' ? undefined : found?.[3];
+}
+
 function parseFieldSelector(type: ResourceType, text: string): Selector {
   const known = [
     'metadata.name',
@@ -74,7 +83,7 @@ function parseFieldSelector(type: ResourceType, text: string): Selector {
     ...((type.schema === undefined && FIELDS[type.plural]) || []),
   ];
   const requirements = splitOutsideParentheses(text).map((part) => {
-    const parsed = /^([^=!]+)(==|=|!=)(.*)$/.exec(part);
+    const parsed = FIELD_REQUIREMENT.exec(part);
     if (parsed === null) throw badRequest(`invalid selector: '${part}'; can't understand '${part}'`);
     const [, field = '', operator, value = ''] = parsed;
     if (!known.includes(field)) throw badRequest(unknownField(type, field));
