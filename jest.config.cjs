@@ -15,7 +15,7 @@ module.exports = {
     {
       ...project,
       displayName: 'real',
-      testMatch: ['conformance', 'workflows'].map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`),
+      testMatch: ['conformance/*', 'workflows/*', 'clusterlink/definitions'].map((files) => `<rootDir>/test/${files}.test.ts`),
       globals: { skyfabricBackend: 'real' },
       globalSetup: '<rootDir>/test/kubernetes/global-setup.ts',
     },

@@ -12,6 +12,7 @@ import type { Cluster } from '../src/kubernetes/cluster';
 import type { GatewayNamespaces } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { resourceOf } from '../src/kubernetes/resource-path';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
@@ -128,8 +129,12 @@ export async function observeGateway(
  * namespace, they cannot have made there.
  */
 export async function namespacesToLookAt(cluster: Cluster, gateway: string, signal: AbortSignal): Promise<GatewayNamespaces> {
-  const listing = { group: 'apps', resource: 'deployments', verb: 'list', namespace: OPERATOR_NAMESPACE };
-  const missing = await findMissingPermissions(cluster, [listing], signal);
+  const listing = OPERATOR_KINDS.map(([apiVersion, kind]) => ({
+    ...resourceOf({ apiVersion, kind }),
+    verb: 'list',
+    namespace: OPERATOR_NAMESPACE,
+  }));
+  const missing = await findMissingPermissions(cluster, listing, signal);
   return missing.length > 0 || gateway === OPERATOR_NAMESPACE ? { gateway } : { gateway, operator: OPERATOR_NAMESPACE };
 }
 

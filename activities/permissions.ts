@@ -74,8 +74,8 @@ const BOOTSTRAP: Rights = {
 const NAMESPACE: Rights = {
   gateway: [
     // Only to see whether others use it.
-    ['', ['persistentvolumeclaims'], ['list']],
-    ['apps', ['statefulsets', 'daemonsets'], ['list']],
+    ['', ['configmaps', 'secrets', 'serviceaccounts', 'persistentvolumeclaims'], ['list']],
+    ['apps', ['deployments', 'statefulsets', 'daemonsets'], ['list']],
     ['batch', ['cronjobs'], ['list']],
     ['networking.k8s.io', ['ingresses'], ['list']],
   ],

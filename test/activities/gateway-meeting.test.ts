@@ -15,7 +15,7 @@ afterEach(() => bench.close());
 const ONE = claimantOf('bootstrap-one', 'run-1');
 const TWO = claimantOf('bootstrap-two', 'run-2');
 const ANCHOR = inNamespace('v1', 'ConfigMap', 'skyfabric-gateway');
-const WRITE = { method: /^(POST|PUT|PATCH|DELETE)$/, path: /^(?!.*dryRun)/, userAgent: 'skyfabric' };
+const WRITE = { method: /^(POST|PUT|PATCH|DELETE)$/, path: /^(?!.*(dryRun|accessreviews))/, userAgent: 'skyfabric' };
 
 type DeployInput = GatewayInput & { readonly authorityPem: string; readonly certificatePem?: string };
 

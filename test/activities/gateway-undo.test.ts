@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const WRITE = { method: /^(POST|PUT|PATCH|DELETE)$/, path: /^(?!.*dryRun)/, userAgent: 'skyfabric' };
+const WRITE = { method: /^(POST|PUT|PATCH|DELETE)$/, path: /^(?!.*(dryRun|accessreviews))/, userAgent: 'skyfabric' };
 const ONE = claimantOf('bootstrap-one', 'run-1');
 const TWO = claimantOf('bootstrap-two', 'run-2');
 

@@ -106,12 +106,15 @@ test.each(['direct', 'operator'] as const)(
   'the permissions that are asked for suffice to install, change, undo and remove a gateway (%s)',
   async (mode) => {
     const design = bench.input(ONE, { options: { mode } });
-    const rules = neededPermissions({ peer: design.peer, options: design.clusterlink }).map(({ group, resource, verb, namespace }) => ({
-      apiGroups: [group],
-      resources: [resource],
-      verbs: [verb],
-      ...(namespace === undefined ? {} : { namespaces: [namespace] }),
-    }));
+    const rules = neededPermissions({ peer: design.peer, options: design.clusterlink }).map(
+      ({ group, resource, verb, namespace, name }) => ({
+        apiGroups: [group],
+        resources: [resource],
+        verbs: [verb],
+        ...(namespace === undefined ? {} : { namespaces: [namespace] }),
+        ...(name === undefined ? {} : { resourceNames: [name] }),
+      }),
+    );
     const reviews = { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] };
     const token = bench.server.addToken({ user: 'limited', rules: [reviews, ...rules] });
     await writeKubeconfig(bench.peer.kubeconfig ?? '', [{ ...bench.server, token }]);

@@ -25,7 +25,10 @@ let directory: string;
 let settings: CliSettings;
 let secrets: ReadonlySet<string>;
 beforeAll(async () => {
-  [harness, directory] = await Promise.all([FabricHarness.start(['east', 'west']), mkdtemp(join(tmpdir(), 'skyfabric-diagnose-'))]);
+  [harness, directory] = await Promise.all([
+    FabricHarness.start(['east', 'west'], 'administrator'),
+    mkdtemp(join(tmpdir(), 'skyfabric-diagnose-')),
+  ]);
   settings = { env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: harness.taskQueue }, cwd: directory };
   await Promise.all([
     deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 }),

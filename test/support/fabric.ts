@@ -56,7 +56,8 @@ export class FabricHarness {
     private readonly running: Promise<void>,
   ) {}
 
-  static async start(names: readonly PeerName[]): Promise<FabricHarness> {
+  /** Unless told otherwise, the kubeconfig is that of the account which deploy/ makes for a worker. */
+  static async start(names: readonly PeerName[], as: 'worker' | 'administrator' = 'worker'): Promise<FabricHarness> {
     const faults = new FaultInjector();
     const traps = new StepTraps();
     const [environment, simulated, keyDirectory] = await Promise.all([
@@ -64,8 +65,7 @@ export class FabricHarness {
       startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100 }),
       mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
-    // Whatever the tests do, they do as the account that deploy/ makes for a worker.
-    await actAs(simulated, DEPLOYED);
+    if (as === 'worker') await actAs(simulated, DEPLOYED);
     const pool = new ClusterPool({ userAgent: ORCHESTRATOR, requestTimeoutMs: REQUEST_TIMEOUT_MS });
     const taskQueue = uniqueTaskQueue();
     const worker = await createWorker({
