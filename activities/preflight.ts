@@ -8,7 +8,7 @@ import type { Steps } from '../src/contract/activities';
 import type { CheckFinding } from '../src/contract/results';
 import { isFabricError } from '../src/errors/fabric-error';
 import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
-import { clusterUid, currentUser, findMissingPermissions, serverVersion, type ServerVersion } from '../src/kubernetes/access';
+import { clusterUid, currentUser, findMissingPermissions, isIncluded, serverVersion, type ServerVersion } from '../src/kubernetes/access';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
@@ -20,7 +20,7 @@ import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
 import { observeGateway, refuseControlplaneOwn } from './gateway-objects';
 import { inParallel } from './in-parallel';
 import { grant, namespaceObject, subjectOf } from './permission-manifest';
-import { describePermission, namespacesOf, neededPermissions, permissionsOf } from './permissions';
+import { describePermission, namespacesOf, neededPermissions } from './permissions';
 
 /** Validation rules in definitions (on by default since 1.25) and pod security as we set it; older releases are not maintained. */
 const LEAST_MINOR = 27;
@@ -92,9 +92,11 @@ async function judgePermissions(place: GatewayPlace, peer: Peer, options: Gatewa
   const user = await currentUser(cluster, abort);
   const absent = namespaces.filter(({ standing }) => standing === 'absent').map(({ name }) => namespaceObject(name));
   // Roles need their namespace, and with it nobody needs to make one.
-  const making = namespaces.some(({ standing }) => standing === 'ours') ? [] : permissionsOf('namespace', { peer, options });
-  const beside = new Set(making.map(describePermission));
-  const toGrant = missing.filter((permission) => !beside.has(describePermission(permission)));
+  const lasting = neededPermissions(
+    { peer, options },
+    namespaces.some(({ standing }) => standing === 'ours'),
+  );
+  const toGrant = missing.filter((permission) => isIncluded(permission, lasting));
   return [
     {
       check: 'permissions',
