@@ -7,6 +7,7 @@ import { Worker } from '@temporalio/worker';
 import type { KubeObject } from '../../src/kubernetes/kube-object';
 import { deployClient, deployEcho, type SimulatedCluster } from '../../src/playground/simulated-cluster';
 import { FabricHarness, uniqueFabric } from '../support/fabric';
+import { formsIn, formsOf, unfolded } from '../support/secrets';
 import { final } from '../support/step-traps';
 import { testAddress, testBundle } from '../support/temporal';
 import { readArchive, type ArchiveEntry } from './diagnose/read-archive';
@@ -79,15 +80,7 @@ async function allSecrets(): Promise<Set<string>> {
     const text = await readFile(join(harness.keyDirectory, name), 'utf8');
     values.push(text, (JSON.parse(text) as { readonly keyPem: string }).keyPem);
   }
-  const isPublic = (value: string): boolean => /^(-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*)+$/.test(value);
-  const found = new Set<string>();
-  for (const value of values.filter((one) => !isPublic(one))) {
-    found.add(value.trim()).add(Buffer.from(value).toString('base64'));
-    for (const [block] of value.matchAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END/g)) {
-      for (const line of block.split(/\n|\\n/).slice(1, -1)) if (line !== '') found.add(line);
-    }
-  }
-  return found;
+  return formsOf(values);
 }
 
 /** Puts secrets where nobody should: into a pod's log and annotation, an Event, and a run's failure. */
@@ -160,16 +153,7 @@ const json = (entry: ArchiveEntry | undefined): unknown => JSON.parse(entry?.tex
 
 /** What of the secrets the texts hold. */
 function found(texts: readonly string[]): string[] {
-  const whole = texts.join('\0');
-  return [...secrets, ...Object.values(PLANTED)].filter(
-    (secret) => whole.includes(secret) || whole.includes(JSON.stringify(secret).slice(1, -1)),
-  );
-}
-
-/** A text, and every text in base64 within it, however deep. */
-function unfolded(text: string): string[] {
-  const inner = [...text.matchAll(/[A-Za-z0-9+/]{16,}={0,2}/g)].map(([run]) => Buffer.from(run, 'base64').toString());
-  return [text, ...inner.filter((one) => !one.includes('\ufffd')).flatMap(unfolded)];
+  return formsIn(texts, [...secrets, ...Object.values(PLANTED)]);
 }
 
 test('the archive holds the fabric, its runs and its clusters, and not one secret', async () => {

@@ -38,6 +38,11 @@ export class Journal {
     }
   }
 
+  /** Tells something that a step found. */
+  tell(line: string): void {
+    this.write(`    ${line}`);
+  }
+
   /** All steps in columns. */
   table(): string[] {
     const rows = this.entries.map(({ dataplane, mode, scenario, step, seconds, ok }) => [

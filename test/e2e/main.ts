@@ -18,12 +18,13 @@ import { merge } from './scenarios/merge';
 import { rollbackBesideFabric, rollbackFromNothing } from './scenarios/rollback';
 import { sources } from './scenarios/sources';
 import { teardown } from './scenarios/teardown';
+import { verify } from './scenarios/verify';
 import { startWorkloads, stopWorkloads } from './workloads';
 import { World, type Scenario, type WorldParts } from './world';
 
 /** Between these comes the bootstrap, and after them the teardown, whatever is chosen. */
 const BEFORE: readonly Scenario[] = [rollbackFromNothing];
-const AFTER: readonly Scenario[] = [sources, merge, access, heal, links, rollbackBesideFabric];
+const AFTER: readonly Scenario[] = [sources, verify, merge, access, heal, links, rollbackBesideFabric];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -49,12 +50,13 @@ async function main(): Promise<void> {
     env: process.env,
     onProgress: say,
   });
-  const { client, close } = await connectClient({ address: dev.address, namespace: dev.namespace, ignoreConfig: true });
+  const target = { address: dev.address, namespace: dev.namespace, ignoreConfig: true };
+  const { client, close } = await connectClient(target);
   say(`Temporal UI ${dev.uiUrl}`);
   try {
     await eachPeer((name) => startWorkloads(clusters[name], name));
     const before = await eachPeer((name) => takeEverything(clusters[name]));
-    const common = { options, clusters, client, journal, before, keyDirectory };
+    const common = { options, clusters, client, target, journal, before, keyDirectory };
     for (const combination of options.combinations) {
       if (await playAll({ ...common, combination })) continue;
       if (options.keep) return;

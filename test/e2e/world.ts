@@ -9,6 +9,7 @@ import type { RunKind, Runs } from '../../src/contract/runs';
 import type { Cluster } from '../../src/kubernetes/cluster';
 import type { PeerInput } from '../../src/model/peer';
 import type { BootstrapRequestInput, ConnectRequestInput } from '../../src/model/requests';
+import type { TemporalTarget } from '../../src/temporal/connection';
 import { startRun } from '../../src/temporal/runs';
 import { beginCalls, type RunningCalls, type Tally } from './caller';
 import { differences, takeEverything, type Everything } from './everything';
@@ -35,6 +36,8 @@ export interface WorldParts {
   readonly combination: Combination;
   readonly clusters: Readonly<Record<PeerName, Cluster>>;
   readonly client: Client;
+  /** The Temporal server of the client. */
+  readonly target: TemporalTarget;
   readonly journal: Journal;
   /** Every object of each cluster before anything is done. */
   readonly before: Readonly<Record<PeerName, Everything>>;
@@ -58,6 +61,11 @@ export class World {
 
   step<T>(what: string, act: () => Promise<T>): Promise<T> {
     return this.parts.journal.step({ ...this.parts.combination, scenario: this.scenario }, what, act);
+  }
+
+  /** Tells what a step found. */
+  tell(line: string): void {
+    this.parts.journal.tell(line);
   }
 
   peer(name: PeerName): PeerInput {

@@ -31,3 +31,28 @@ function textOf(value: unknown): string {
   visit(value);
   return parts.join('\n');
 }
+
+/** The ways in which secrets could show in a text: as they are, in base64, and private keys line by line. Public certificates are none. */
+export function formsOf(secrets: readonly string[]): Set<string> {
+  const isPublic = (secret: string): boolean => /^(-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*)+$/.test(secret);
+  const forms = new Set<string>();
+  for (const secret of secrets.filter((one) => !isPublic(one))) {
+    forms.add(secret.trim()).add(Buffer.from(secret).toString('base64'));
+    for (const [block] of secret.matchAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END/g)) {
+      for (const line of block.split(/\n|\\n/).slice(1, -1)) if (line !== '') forms.add(line);
+    }
+  }
+  return forms;
+}
+
+/** A text, and every text in base64 within it, however deep. */
+export function unfolded(text: string): string[] {
+  const inner = [...text.matchAll(/[A-Za-z0-9+/]{16,}={0,2}/g)].map(([run]) => Buffer.from(run, 'base64').toString());
+  return [text, ...inner.filter((one) => !one.includes('\ufffd')).flatMap(unfolded)];
+}
+
+/** Which of these forms the texts hold. */
+export function formsIn(texts: readonly string[], forms: Iterable<string>): string[] {
+  const whole = texts.join('\0');
+  return [...forms].filter((form) => whole.includes(form) || whole.includes(JSON.stringify(form).slice(1, -1)));
+}
