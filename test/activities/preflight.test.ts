@@ -1,5 +1,6 @@
 import type { AccessObject } from '../../activities/permission-manifest';
 import { neededPermissions } from '../../activities/permissions';
+import { DEFINITIONS } from '../../src/clusterlink/definitions';
 import { writeKubeconfig } from '../../src/playground/api-server/server';
 import type { CheckFinding } from '../../src/contract/results';
 import type { KubeObject } from '../../src/kubernetes/kube-object';
@@ -99,7 +100,22 @@ test('definitions of somebody else are used, and said so', async () => {
     { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'peers.clusterlink.net' },
     { metadata: { labels: null } },
   );
-  expect((await check())['definitions']).toMatchObject({ ok: true, message: expect.stringMatching(/^1 of/) as string });
+  expect((await check())['definitions']).toMatchObject({ ok: true, message: expect.stringMatching(/^1 of.*stay$/) as string });
+});
+
+test('what the definitions of somebody else let through is told', async () => {
+  const definition = DEFINITIONS.find(({ spec }) => spec.names.kind === 'Export') as unknown as KubeObject & {
+    readonly spec: { readonly versions: object[] };
+  };
+  const versions = definition.spec.versions.map((version) => ({
+    ...version,
+    schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+  }));
+  await bench.cluster.create({ ...definition, spec: { ...definition.spec, versions } });
+  const finding = (await check())['definitions'];
+  expect(finding?.message).toMatch(
+    /^1 of ClusterLink's definitions are somebody else's: .*Warning: .*\n {2}Export admits .*port outside 1–65535/s,
+  );
 });
 
 test.each(['direct', 'operator'] as const)(

@@ -4,6 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { parseAllDocuments } from 'yaml';
+import { grant, subjectOf } from '../../activities/permission-manifest';
 import { readRunStatus } from '../../src/temporal/runs';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
@@ -93,6 +95,20 @@ test('a check with a finding that is not ok exits with 1', async () => {
     const { code, stdout } = await runCli(['check', '--fabric', fabricName(), ...PEERS], given);
     expect(stdout).toMatchSnapshot();
     expect(code).toBe(1);
+  });
+});
+
+test('what a check finds missing is printed as a manifest that says the same', async () => {
+  const manifest = grant('missing', [{ group: '', resource: 'secrets', verb: 'get', namespace: 'gateways' }], subjectOf('it: "is"\n- me'));
+  await withFakes(async (fake, given) => {
+    fake.answer('preflight', ({ peer }) => ({
+      clusterUid: peer.name,
+      version: 'v1.34.0',
+      findings: [{ check: 'permissions', ok: false, message: 'missing', ...(peer.name === 'west' ? { manifest } : {}) }],
+    }));
+    const { stdout } = await runCli(['check', '--fabric', fabricName(), ...PEERS], given);
+    const [, documents = ''] = stdout.split(/^# What west lacks, .*$/m);
+    expect(parseAllDocuments(documents).map((document) => document.toJS() as unknown)).toEqual([...manifest]);
   });
 });
 

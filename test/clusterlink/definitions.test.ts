@@ -128,6 +128,19 @@ test('a definition is as strict as itself, and one without a schema admits all t
   ]);
 });
 
+test('what a looser definition admits is told in its own terms', () => {
+  const [peer] = DEFINITIONS;
+  const loosened = (change: (properties: Record<string, Record<string, unknown>>) => void): readonly string[] => {
+    const installed = structuredClone(peer) as unknown as { spec: { versions: { schema: { openAPIV3Schema: Schema } }[] } };
+    const gateways = installed.spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec']?.properties?.['gateways'];
+    change(gateways?.items?.properties as unknown as Record<string, Record<string, unknown>>);
+    return peer === undefined ? [] : looserBounds(installed, peer);
+  };
+  expect(loosened(({ port = {} }) => delete port['maximum'])).toEqual(['port outside 1–65535']);
+  expect(loosened(({ port = {} }) => (port['minimum'] = 0))).toEqual(['port outside 1–65535']);
+  expect(loosened(({ port = {} }) => (port['maximum'] = 1024))).toEqual([]);
+});
+
 function at(kind: string, ...path: string[]): Schema {
   const start = schemas[kind];
   const found = path.reduce<Schema | undefined>((node, step) => (step === '[]' ? node?.items : node?.properties?.[step]), start);

@@ -78,6 +78,7 @@ async function secretsOf({ parts }: World): Promise<string[]> {
   const kept = await Promise.all(files.map((name) => readFile(join(parts.keyDirectory, name), 'utf8')));
   return [
     ...values.map((value) => Buffer.from(value, 'base64').toString()),
-    ...kept.flatMap((text) => [text, (JSON.parse(text) as { readonly keyPem: string }).keyPem]),
+    // What an authority that was removed leaves is an empty file.
+    ...kept.filter((text) => text !== '').flatMap((text) => [text, (JSON.parse(text) as { readonly keyPem: string }).keyPem]),
   ];
 }
