@@ -89,6 +89,11 @@ async function answer(call: Call): Promise<Answer | undefined> {
     return pageNotFound();
   }
   if (info.namespace !== undefined && resource !== 'namespaces' && !type.namespaced) throw noSuchResource();
+  if (type.namespaced && namespace === undefined && verb !== 'list' && verb !== 'watch') {
+    // The handler of custom resources passes on what is outside its scope, and nobody else knows it.
+    if (type.schema !== undefined) return pageNotFound();
+    if (info.name !== undefined && verb !== 'create') throw noSuchResource();
+  }
   return operate(call, type, identity);
 }
 

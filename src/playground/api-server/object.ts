@@ -90,6 +90,21 @@ export function dropNulls(value: unknown): void {
     else dropNulls(inner);
   }
 }
+
+/** Maps that Kubernetes leaves out when they are empty; other empty objects say something, as in `emptyDir: {}`. */
+const MAPS = ['labels', 'annotations', 'data', 'binaryData', 'nodeSelector', 'matchLabels', 'limits', 'requests'];
+
+/** Takes away, in place, what Kubernetes does not keep of its own kinds: empty lists and maps. */
+export function dropEmpty(value: unknown): void {
+  if (Array.isArray(value)) value.forEach(dropEmpty);
+  if (!isObject(value)) return;
+  for (const [member, inner] of Object.entries(value)) {
+    const isEmptyMap = MAPS.includes(member) && isObject(inner) && Object.keys(inner).length === 0;
+    if (isEmptyMap || (Array.isArray(inner) && inner.length === 0)) delete value[member];
+    else dropEmpty(inner);
+  }
+}
+
 /** Whether two JSON values say the same; an undefined member is no member. */
 export function isSameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;

@@ -10,6 +10,7 @@ import { rulesOf } from './kinds/rules';
 import type { KindContext } from './kinds/kind-rules';
 import { admitToNamespace, checkUnchanged, mayVanish } from './lifecycle';
 import {
+  dropEmpty,
   dropNulls,
   isObject,
   isSameJson,
@@ -156,6 +157,8 @@ function complete(cluster: ClusterState, call: WriteCall, object: KubeObject, li
   if (call.subresource === undefined) rules.admit?.(object, live, context, type);
   if (type.schema !== undefined) pruneAndDefault(object, type.schema);
   else dropNulls(object);
+  // A definition holds schemas, in which an empty list may be a default.
+  if (type.schema === undefined && type.kind !== 'CustomResourceDefinition') dropEmpty(object);
   if (call.subresource === undefined) rules.prepare?.(object, live, context);
   const causes = validateMetadata(type, object, live);
   if (type.schema !== undefined) causes.push(...validateSchema(object, type.schema));

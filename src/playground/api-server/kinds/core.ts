@@ -103,7 +103,8 @@ export const leaseRules: KindRules = {
 
 export const endpointSliceRules: KindRules = {
   prepare(slice) {
-    setDefaults(slice, { endpoints: [] });
+    setDefaults(slice, { endpoints: null, ports: null });
+    for (const endpoint of objectsAt(slice, 'endpoints')) setDefaults(endpoint, { conditions: {} });
     for (const port of objectsAt(slice, 'ports')) setDefaults(port, { name: '', protocol: 'TCP' });
   },
   validate(slice, previous) {
@@ -127,7 +128,7 @@ function rulesOf(role: KubeObject): JsonObject[] {
 }
 
 export const roleRules: KindRules = {
-  prepare: (role) => setDefaults(role, { rules: [] }),
+  prepare: (role) => setDefaults(role, { rules: null }),
   validate: (role) =>
     rulesOf(role).flatMap((rule, index) => {
       const isEmpty = (member: string): boolean => !Array.isArray(rule[member]) || rule[member].length === 0;
