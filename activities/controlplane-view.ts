@@ -3,13 +3,14 @@ import { CONTROLPLANE_OWN } from '../src/clusterlink/gateway-secrets';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import type { Cluster } from '../src/kubernetes/cluster';
 import type { KubeObject } from '../src/kubernetes/kube-object';
+import type { Pod } from '../src/kubernetes/pods';
 
 interface DeploymentView extends KubeObject {
   readonly status?: { readonly replicas?: number };
 }
 
 interface LeaseView extends KubeObject {
-  readonly spec?: { /** `<pod>_<uuid>`. */ readonly holderIdentity?: string };
+  readonly spec?: { /** `<pod>_<uuid>`. */ readonly holderIdentity?: string; readonly acquireTime?: string };
 }
 
 /**
@@ -25,6 +26,12 @@ export async function isControlplaneLeading(cluster: Cluster, namespace: string,
   if ((deployment?.status?.replicas ?? 0) === 0) return false;
   const holder = lease?.spec?.holderIdentity ?? '';
   if (holder === '') return true;
-  const { items } = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector: `app=${CONTROLPLANE}` }, signal);
-  return items.some(({ metadata }) => holder.startsWith(`${metadata.name}_`));
+  const { items } = await cluster.list<Pod>({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector: `app=${CONTROLPLANE}` }, signal);
+  return items.some((pod) => holder.startsWith(`${pod.metadata.name}_`) && !hasBegunSince(pod, lease?.spec?.acquireTime));
+}
+
+/** Whether a container of the pod began after the Lease was taken: then another one took it, in the same pod. Both times are the cluster's. */
+function hasBegunSince({ status }: Pod, acquireTime: string | undefined): boolean {
+  const began = (status?.containerStatuses ?? []).flatMap(({ state }) => state?.running?.startedAt ?? []);
+  return acquireTime !== undefined && began.some((time) => Date.parse(time) > Date.parse(acquireTime));
 }

@@ -6,16 +6,12 @@ import { CONTROLPLANE, DATAPLANE, INGRESS_SERVICE } from '../src/clusterlink/man
 import { instanceManifests, operatorManifests } from '../src/clusterlink/operator-manifests';
 import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
-import { findMissingPermissions } from '../src/kubernetes/access';
 import { fabricSelector, readClaims } from '../src/kubernetes/claim-marks';
-import type { Cluster } from '../src/kubernetes/cluster';
-import type { GatewayNamespaces } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
-import { resourceOf } from '../src/kubernetes/resource-path';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
-import { isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
+import { isMarked, marksOf, readAnchor, type GatewayPlace } from './gateway-anchor';
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
@@ -108,11 +104,10 @@ export async function observeGateway(
   const inNamespace = KINDS.map(([apiVersion, kind]) =>
     listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }),
   );
-  const operated =
-    design === undefined
-      ? (await namespacesToLookAt(place.cluster, namespace, place.signal)).operator !== undefined
-      : design.options.mode === 'operator';
-  const operator = (operated ? [...OPERATOR_KINDS, INSTANCE] : []).map(([apiVersion, kind]) =>
+  // The anchor notes the mode before the first change, and outlives what stands.
+  const mode = design?.options.mode ?? (await readAnchor(place))?.data?.mode;
+  const operatorKinds = namespace === OPERATOR_NAMESPACE ? [INSTANCE] : [...OPERATOR_KINDS, INSTANCE];
+  const operator = (mode === 'operator' ? operatorKinds : []).map(([apiVersion, kind]) =>
     listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }),
   );
   const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) =>
@@ -122,20 +117,6 @@ export async function observeGateway(
   if (design !== undefined) refuseForeign(place, found, designedNames(design));
   // What has claims of its own (an echo server, while links are measured) only stands beside the gateway.
   return found.filter((object) => isMarked(object, fabric) && !isKept(object) && readClaims(object).length === 0);
-}
-
-/**
- * Where a gateway's objects are looked for when its mode is not known: what the kubeconfig's user may not list in the operator's
- * namespace, they cannot have made there.
- */
-export async function namespacesToLookAt(cluster: Cluster, gateway: string, signal: AbortSignal): Promise<GatewayNamespaces> {
-  const listing = OPERATOR_KINDS.map(([apiVersion, kind]) => ({
-    ...resourceOf({ apiVersion, kind }),
-    verb: 'list',
-    namespace: OPERATOR_NAMESPACE,
-  }));
-  const missing = await findMissingPermissions(cluster, listing, signal);
-  return missing.length > 0 || gateway === OPERATOR_NAMESPACE ? { gateway } : { gateway, operator: OPERATOR_NAMESPACE };
 }
 
 /** What runs keep beside the gateway for their own use. Secrets. */

@@ -1,9 +1,11 @@
 // What stands of a fabric on a peer, as digests: taken before and after a run, two inventories prove what it left behind.
+import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { Steps } from '../src/contract/activities';
-import { takeInventory } from '../src/kubernetes/inventory';
+import { findMissingPermissions } from '../src/kubernetes/access';
+import type { Cluster } from '../src/kubernetes/cluster';
+import { takeInventory, type GatewayNamespaces } from '../src/kubernetes/inventory';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
-import { namespacesToLookAt } from './gateway-objects';
 
 /** `takeInventory`. */
 export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'takeInventory'> {
@@ -14,4 +16,16 @@ export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'ta
       return { entries: await takeInventory(cluster, { fabric, namespaces, signal: signal() }) };
     },
   };
+}
+
+/** Before a bootstrap nobody knows a gateway's mode. What a worker may not list in the operator's namespace, it cannot change there either. */
+async function namespacesToLookAt(cluster: Cluster, gateway: string, abort: AbortSignal): Promise<GatewayNamespaces> {
+  const listing = [
+    ['', 'serviceaccounts'],
+    ['apps', 'deployments'],
+    ['rbac.authorization.k8s.io', 'roles'],
+    ['rbac.authorization.k8s.io', 'rolebindings'],
+  ].map(([group = '', resource = '']) => ({ group, resource, verb: 'list', namespace: OPERATOR_NAMESPACE }));
+  const missing = await findMissingPermissions(cluster, listing, abort);
+  return missing.length > 0 || gateway === OPERATOR_NAMESPACE ? { gateway } : { gateway, operator: OPERATOR_NAMESPACE };
 }

@@ -27,6 +27,9 @@ export const PROBE_START_TIMEOUT_MS = 60_000;
 /** For each connection of the probe: far more than the slowest link takes to answer. */
 export const PROBE_ANSWER_SECONDS = 5;
 
+/** For reaching the data plane in the same cluster. */
+export const PROBE_CONNECT_SECONDS = 2;
+
 /** 0.2 s each: ClusterLink knew a new pod 0.2 to 1.0 s after it had begun to run, and DNS denies what is new for 5 s. */
 export const PROBE_SETTLE_TRIES = 35;
 

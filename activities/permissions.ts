@@ -42,6 +42,8 @@ const DAY_TWO: Rights = {
     ['', ['services'], ['get', 'list', 'watch', 'delete']],
     ['', ['pods'], ['list', 'watch']],
     ['batch', ['jobs'], ['list', 'create', 'delete']],
+    // Why a probe's Job gets no pod.
+    ['', ['events'], ['list']],
     ['discovery.k8s.io', ['endpointslices'], ['list', 'watch', 'delete']],
     [RBAC, ['clusterroles', 'clusterrolebindings'], ['list']],
     ['apiextensions.k8s.io', ['customresourcedefinitions'], ['list']],

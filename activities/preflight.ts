@@ -9,6 +9,7 @@ import type { CheckFinding } from '../src/contract/results';
 import { isFabricError } from '../src/errors/fabric-error';
 import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
 import { clusterUid, currentUser, findMissingPermissions, isIncluded, serverVersion, type ServerVersion } from '../src/kubernetes/access';
+import { digestOf } from '../src/kubernetes/digest';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
@@ -97,13 +98,15 @@ async function judgePermissions(place: GatewayPlace, peer: Peer, options: Gatewa
     namespaces.some(({ standing }) => standing === 'ours'),
   );
   const toGrant = missing.filter((permission) => isIncluded(permission, lasting));
+  // A name for these rights only: what was granted by an earlier manifest stays.
+  const name = `skyfabric-missing-${peer.name}-${digestOf({ toGrant, user }).slice(0, 8)}`;
   return [
     {
       check: 'permissions',
       ok: false,
       message: `${missing.length} of ${needed.length} permissions are missing: ${named}${missing.length > MOST_NAMED ? ' and more' : ''}`,
       hint: `Grant them to the user of context ${cluster.context}, or use a context of a cluster administrator.`,
-      ...(user === undefined ? {} : { manifest: [...absent, ...grant(`skyfabric-missing-${peer.name}`, toGrant, subjectOf(user))] }),
+      ...(user === undefined ? {} : { manifest: [...absent, ...grant(name, toGrant, subjectOf(user))] }),
     },
   ];
 }

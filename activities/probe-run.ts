@@ -17,6 +17,7 @@ import { inParallel } from './in-parallel';
 import {
   CLEANUP_TIMEOUT_MS,
   PROBE_ANSWER_SECONDS,
+  PROBE_CONNECT_SECONDS,
   PROBE_POD_TIMEOUT_MS,
   PROBE_SETTLE_TRIES,
   PROBE_START_TIMEOUT_MS,
@@ -65,6 +66,7 @@ export async function runProbe(
     ...at,
     count,
     image,
+    connectSeconds: PROBE_CONNECT_SECONDS,
     timeoutSeconds: PROBE_ANSWER_SECONDS,
     settleTries: PROBE_SETTLE_TRIES,
     serviceAccount: access.clients?.serviceAccount,

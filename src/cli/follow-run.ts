@@ -36,6 +36,7 @@ const POLL_MS = 300;
 const READ_DEADLINE_MS = 5_000;
 /** The last state holds the proof of an undoing, so a worker that is busy or starting anew gets time to tell it. */
 const LAST_READ_MS = 10_000;
+const FIRST_PATIENCE_MS = 1_000;
 /** Reads that fail in a row before it is said. */
 const SILENT_READS = 2;
 
@@ -45,7 +46,8 @@ export async function followRun<R>(client: Client, handle: WorkflowHandle, optio
   const stop = new AbortController();
   // Each call listens to its signal for good: the one long call may do that on `stop`, the many short ones on signals of their own.
   setMaxListeners(0, stop.signal);
-  const read = (): Promise<RunStatus> => client.withDeadline(Date.now() + READ_DEADLINE_MS, () => readRunStatus(handle));
+  const read = (deadlineMs = READ_DEADLINE_MS): Promise<RunStatus> =>
+    client.withDeadline(Date.now() + deadlineMs, () => readRunStatus(handle));
   const watching = watch(() => client.withAbortSignal(AbortSignal.any([stop.signal]), read), view, stop.signal);
   const leave = new Leave();
   const forget = options.onSignal(['SIGINT'], interruptor(handle, options, leave));
@@ -113,12 +115,15 @@ async function watch(read: () => Promise<RunStatus>, view: ProgressView, stopped
   }
 }
 
-/** How an ended run stands; `undefined` when nobody tells it in time. */
-async function lastOf(read: () => Promise<RunStatus>): Promise<RunStatus | undefined> {
+/**
+ * How an ended run stands; `undefined` when nobody tells it in time. A worker that puts the run away just then loses the question, so it is
+ * asked again soon, and each time waited for longer.
+ */
+async function lastOf(read: (deadlineMs: number) => Promise<RunStatus>): Promise<RunStatus | undefined> {
   const deadline = Date.now() + LAST_READ_MS;
-  for (;;) {
+  for (let patienceMs = FIRST_PATIENCE_MS; ; patienceMs *= 2) {
     try {
-      return await read();
+      return await read(patienceMs);
     } catch {
       if (Date.now() >= deadline) return undefined;
       await sleep(POLL_MS);

@@ -9,9 +9,11 @@ export interface ProbeJobOptions extends Pick<ShellJobOptions, 'name' | 'namespa
   readonly port: number;
   /** How many times it is opened; each time must bring at least one byte. */
   readonly count: number;
-  /** Seconds to wait for the connection, and again for the first byte, each time. */
+  /** Seconds to wait for each connection: it ends at the data plane, which is near. */
+  readonly connectSeconds: number;
+  /** Seconds to wait for the first byte, each time. */
   readonly timeoutSeconds: number;
-  /** How often a reset or an unknown name is forgiven before anything has come: what is new becomes known a little late. */
+  /** How often a failure is forgiven before anything has come: what is new becomes known a little late. */
   readonly settleTries: number;
 }
 
@@ -28,7 +30,7 @@ export type ProbeResult =
  * handed to the constant script in its environment, and never becomes part of it.
  */
 export function probeJob(options: ProbeJobOptions): ShellJobResource {
-  const { host, port, count, timeoutSeconds, settleTries, ...rest } = options;
+  const { host, port, count, connectSeconds, timeoutSeconds, settleTries, ...rest } = options;
   return shellJob({
     ...rest,
     script: PROBE_SCRIPT,
@@ -36,6 +38,7 @@ export function probeJob(options: ProbeJobOptions): ShellJobResource {
       SKYFABRIC_PROBE_HOST: host,
       SKYFABRIC_PROBE_PORT: String(port),
       SKYFABRIC_PROBE_COUNT: String(count),
+      SKYFABRIC_PROBE_CONNECT_SECONDS: String(connectSeconds),
       SKYFABRIC_PROBE_TIMEOUT_SECONDS: String(timeoutSeconds),
       SKYFABRIC_PROBE_SETTLE_TRIES: String(settleTries),
     },

@@ -3,6 +3,7 @@ import type { Condition, KubeObject } from './kube-object';
 import { cleanText } from './kubernetes-errors';
 
 interface ContainerState {
+  readonly running?: { /** Whole seconds. */ readonly startedAt?: string };
   readonly waiting?: { readonly reason?: string; readonly message?: string };
   readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number };
 }

@@ -15,6 +15,7 @@ const OPTIONS: ProbeJobOptions = {
   count: 3,
   image: 'busybox:1.36',
   labels: { app: 'checkout' },
+  connectSeconds: 2,
   timeoutSeconds: 5,
   settleTries: 0,
 };
@@ -47,6 +48,7 @@ describe('the Job', () => {
       { name: 'SKYFABRIC_PROBE_HOST', value: '$(reboot)' },
       { name: 'SKYFABRIC_PROBE_PORT', value: '8080' },
       { name: 'SKYFABRIC_PROBE_COUNT', value: '3' },
+      { name: 'SKYFABRIC_PROBE_CONNECT_SECONDS', value: '2' },
       { name: 'SKYFABRIC_PROBE_TIMEOUT_SECONDS', value: '5' },
       { name: 'SKYFABRIC_PROBE_SETTLE_TRIES', value: '0' },
     ]);

@@ -10,6 +10,8 @@ import { final, type StepName } from '../support/step-traps';
 
 /** What this scenario does not do, or not always, and why it is granted all the same; by `verb group/resource`. */
 const RARELY = [
+  // Asked only when a probe's Job gets no pod.
+  'list /events',
   // An export that several connections share changes when one of them goes.
   'update clusterlink.net/exports',
   // A control plane may take its time to tell what it thinks of a Peer.
@@ -117,6 +119,12 @@ async function everything(mode: 'direct' | 'operator', bootstrapping: readonly A
   await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'merged' }, deadlines });
   await harness.succeed('TeardownLink', { fabric, peers: ['east', 'west'], force: true, deadlines });
 
+  if (mode === 'operator') {
+    // Whoever may not look at the operator's namespace does not take the gateway for gone.
+    await actAs(simulated, deployed('rbac.yaml'));
+    const { failure } = await harness.run('TeardownFabric', { fabric, deadlines });
+    expect(failure).toMatchObject({ code: 'residue', message: expect.stringContaining('in namespace clusterlink-operator') });
+  }
   await actAs(simulated, bootstrapping);
   await harness.succeed('TeardownFabric', { fabric, deadlines });
   expect(await harness.inventory(fabric)).toEqual([]);

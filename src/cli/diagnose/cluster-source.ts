@@ -3,7 +3,7 @@ import { serverVersion } from '../../kubernetes/access';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../../kubernetes/claim-marks';
 import type { Cluster } from '../../kubernetes/cluster';
 import { refOf, type KubeObject } from '../../kubernetes/kube-object';
-import { isResourceMissing } from '../../kubernetes/kubernetes-errors';
+import { isObjectMissing, isResourceMissing } from '../../kubernetes/kubernetes-errors';
 import { CONTROLPLANE, DATAPLANE } from '../../clusterlink/manifest';
 import { CLUSTERLINK_API_VERSION, CLUSTERLINK_GROUP, OPERATOR_NAMESPACE } from '../../clusterlink/resources';
 import type { Archive } from './archive';
@@ -169,8 +169,13 @@ class ClusterCollection {
       logs.map(({ name, previous }) =>
         this.archive.attempt(`${source}, container ${name}${previous ? ' before its restart' : ''}`, async () => {
           const query = { container: name, previous, tailLines: LOG_LINES, limitBytes: LOG_BYTES };
-          const log = await this.cluster.podLog(refOf(pod), query);
-          this.archive.addLog(['clusters', this.peer.name, ...folder, `${name}${previous ? '.previous' : ''}.log`], log);
+          const log = await this.cluster.podLog(refOf(pod), query).catch((error: unknown) => {
+            // The pod ended since it was listed.
+            if (isObjectMissing(error)) return undefined;
+            throw error;
+          });
+          if (log !== undefined)
+            this.archive.addLog(['clusters', this.peer.name, ...folder, `${name}${previous ? '.previous' : ''}.log`], log);
         }),
       ),
     );

@@ -13,8 +13,9 @@ const PUBLIC_BLOCK =
 
 /** A member, variable, flag or header that ends with one of these words holds a credential. */
 const WORDS =
-  'passw(?:or)?d|passphrase|pwd|token|secret|api[-_]?key|access[-_]?key|private[-_]?key|secret[-_]?key|key[-_]?pem|key[-_]?data|client-certificate-data|credentials?';
+  '(?:passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|token|secret|api[-_]?key|access[-_]?key|private[-_]?key|secret[-_]?key|key[-_]?pem|key[-_]?data|client-certificate-data|credential)s?';
 const SECRET_NAME = new RegExp(`(?:${WORDS})$`, 'i');
+const SECRET_FLAG = new RegExp(`^--?[\\w-]*(?:${WORDS})$`, 'i');
 /** The private members of a JSON Web Key. */
 const JWK_NAME = /^(?:d|p|q|dp|dq|qi|k)$/;
 
@@ -27,7 +28,8 @@ const NAMED_VALUE = new RegExp(
 const HARMLESS_VALUE = /^(?:|true|false|null|none|nil|undefined)$/i;
 const AUTHORIZATION = /\b((?:proxy-)?authorization\\*["']?\s{0,8}[:=]\s{0,8}\\*["']?)(?:[A-Za-z]{1,20}\s+)?[^\s"'\\,;]+/gi;
 const BEARER = /\b((?:bearer|basic)\s{1,8})(?=\S*\d|\S{24})[A-Za-z0-9._~+/=-]{8,}/gi;
-const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/[^\s/@:"']{0,100}:)[^\s/@"']{1,500}(?=@)/gi;
+/** A password, or what stands alone before the host: that is a token. */
+const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/(?:[^\s/@:"']{0,100}:)?)[^\s/@:"']{1,500}(?=@)/gi;
 const JSON_WEB_TOKEN = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}|\beyJhbGciOi[A-Za-z0-9_-]+/g;
 /** Base64, which begins behind whatever it cannot hold, or behind an escaped line end. Public blocks are matched to be left alone. */
 const BASE64 = new RegExp(String.raw`${PUBLIC_BLOCK.source}|(?:(?<=\\[nrt])|(?<![A-Za-z0-9+/\\]))[A-Za-z0-9+/]{32,}={0,2}`, 'g');
@@ -64,19 +66,30 @@ export class Redactor {
   /** The value with every string in it redacted; members are judged by their names too. */
   value(value: unknown): unknown {
     if (typeof value === 'string') return this.text(value);
-    if (Array.isArray(value)) return value.map((item) => this.value(item));
+    if (Array.isArray(value)) return this.list(value);
     if (!isRecord(value)) return value;
     const isKey = 'kty' in value;
     const isSecretVariable = typeof value['name'] === 'string' && SECRET_NAME.test(value['name']);
     return Object.fromEntries(
       Object.entries(value).map(([name, inner]) => {
         const secret = SECRET_NAME.test(name) || (isKey && JWK_NAME.test(name)) || (isSecretVariable && name === 'value');
-        return [
-          this.text(name),
-          secret && typeof inner === 'string' && !HARMLESS_VALUE.test(inner) ? this.blank(inner) : this.value(inner),
-        ];
+        return [this.text(name), secret ? this.secret(inner) : this.value(inner)];
       }),
     );
+  }
+
+  /** Where a secret's name stands: texts are blanked, and so are those in a list. */
+  private secret(value: unknown): unknown {
+    if (typeof value === 'string') return HARMLESS_VALUE.test(value) ? value : this.blank(value);
+    return Array.isArray(value) ? value.map((item) => this.secret(item)) : this.value(value);
+  }
+
+  /** In a list of arguments, what follows a flag is the flag's. */
+  private list(items: readonly unknown[]): unknown[] {
+    return items.map((item, index) => {
+      const before = items[index - 1];
+      return typeof before === 'string' && SECRET_FLAG.test(before) ? this.secret(item) : this.value(item);
+    });
   }
 
   /** The text, redacted. */
@@ -95,10 +108,9 @@ export class Redactor {
   }
 
   private withoutKnown(text: string): string {
-    this.ordered ??= [...this.known].sort((a, b) => a.length - b.length);
+    this.ordered ??= [...this.known].sort((a, b) => b.length - a.length);
     let rest = text;
     for (const known of this.ordered) {
-      if (known.length > rest.length) break;
       if (rest.includes(known)) rest = rest.replaceAll(known, (found) => this.blank(found));
     }
     return rest;

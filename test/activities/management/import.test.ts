@@ -185,8 +185,17 @@ describe('what the control plane made for an import that is gone', () => {
     await bench.cluster.create({ ...lease, spec: { holderIdentity: 'cl-controlplane-old_1' } } as KubeObject);
     await expect(leads()).resolves.toBe(false);
     await expect(release()).resolves.toEqual({ changed: true, note: `removed; ${BY_HAND}` });
-    await bench.cluster.patch(refOf(lease), { spec: { holderIdentity: 'cl-controlplane-new_2' } });
+    await bench.cluster.patch(refOf(lease), {
+      spec: { holderIdentity: 'cl-controlplane-new_2', acquireTime: '2026-01-01T00:00:09.500000Z' },
+    });
     await expect(leads()).resolves.toBe(true);
+    const began = (startedAt: string): Promise<unknown> =>
+      bench.cluster.patchStatus(pod, { status: { containerStatuses: [{ name: 'main', state: { running: { startedAt } } }] } });
+    await began('2026-01-01T00:00:09Z');
+    await expect(leads()).resolves.toBe(true);
+    // Its container was started anew since, and has to wait for the Lease of the one before it.
+    await began('2026-01-01T00:00:10Z');
+    await expect(leads()).resolves.toBe(false);
   });
 
   test('is given its time, then removed when a control plane runs that never saw the Import go.', async () => {

@@ -184,3 +184,30 @@ test('what is redacted stays as it is when it is redacted again, and any text is
     new Redactor().text(piece.repeat(Math.ceil(200_000 / piece.length)));
   expect(Date.now() - started).toBeLessThan(20_000);
 });
+
+test('a secret that begins with another one is blanked whole', () => {
+  const redactor = new Redactor();
+  redactor.learn('postgres');
+  redactor.learn('postgres-S3cr3t');
+  expect(redactor.text('connecting as postgres-S3cr3t')).toBe('connecting as [redacted]');
+});
+
+test('arguments, lists, variables and addresses are judged by what they are for', () => {
+  const redactor = new Redactor();
+  expect(redactor.value({ args: ['--user', 'me', '--password', 'hunter2xyz', '--quiet'] })).toEqual({
+    args: ['--user', 'me', '--password', '[redacted]', '--quiet'],
+  });
+  expect(redactor.value({ token: ['hunter2xyz'], bypass: 'no', tokens: 3 })).toEqual({ token: ['[redacted]'], bypass: 'no', tokens: 3 });
+  expect(
+    redactor.value([
+      { name: 'DB_PASS', value: 'hunter2xyz' },
+      { name: 'API_TOKENS', value: 'hunter2xyz' },
+    ]),
+  ).toEqual([
+    { name: 'DB_PASS', value: '[redacted]' },
+    { name: 'API_TOKENS', value: '[redacted]' },
+  ]);
+  expect(redactor.text('--db-pass=abc https://ghp_abcdef@github.com/x https://example.org/a@b')).toBe(
+    '--db-pass=[redacted] https://[redacted]@github.com/x https://example.org/a@b',
+  );
+});

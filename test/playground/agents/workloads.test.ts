@@ -38,6 +38,7 @@ describe('the workloads of a simulated cluster', () => {
         count: 2,
         image: 'busybox:1.36',
         labels: { app: name },
+        connectSeconds: 2,
         timeoutSeconds: 1,
         settleTries: 0,
       }),
