@@ -3,8 +3,8 @@ import type { Register, RegisteredConnection } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import type { VerifyRequest } from '../src/model/requests';
 
-/** Keeps one run's history below 10,000 events. */
-const MOST_PROOFS = 200;
+/** Keeps one run's history below 10,000 events, also where every activity ends in a workflow task of its own. */
+const MOST_PROOFS = 150;
 
 /** A connection on one of its importing peers. */
 export interface WantedImport {

@@ -11,7 +11,8 @@ const FILES: readonly (readonly [file: string, about: readonly string[], objects
     [
       "What Skyfabric's worker may do in a cluster that it manages, with gateways in namespace clusterlink-system.",
       'skyfabric-day-two is enough to link, connect, verify and undo; skyfabric-bootstrap installs and removes gateways, and its bindings',
-      'may be taken away in between. Written by: SKYFABRIC_WRITE=1 npx jest test/deploy',
+      'may be taken away in between. Both are to be guarded like an administrator: who may make Jobs anywhere may run pods as any',
+      'ServiceAccount there (docs/adr/0010-rights.md). Written by: SKYFABRIC_WRITE=1 npx jest test/deploy',
     ],
     accountManifest(),
   ],

@@ -25,6 +25,8 @@ const READ_DEADLINE_MS = 15_000;
 const QUERY_DEADLINE_MS = 5_000;
 /** A larger history would fill the archive by itself. */
 const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
+/** All of them are held in memory until the archive is packed. */
+const MAX_HISTORIES_BYTES = 64 * 1024 * 1024;
 
 interface RunId {
   readonly workflowId: string;
@@ -39,10 +41,14 @@ export async function collectRuns(archive: Archive, session: TemporalSession, wi
     archive.problem('runs of the fabric', `more than ${MOST_RUNS}: only the newest ones are here; name others with --run`);
   const wanted: RunId[] = [...workflowIds.map((workflowId) => ({ workflowId })), ...listed.slice(0, MOST_RUNS)];
   const leads = new Map<RunId, readonly string[]>();
+  const budget = { bytes: MAX_HISTORIES_BYTES };
   const queue = wanted.values();
   const collect = async (): Promise<void> => {
     for (const run of queue)
-      leads.set(run, (await archive.attempt(`run ${run.workflowId}`, () => collectRun(archive, session, run, answeringQueue))) ?? []);
+      leads.set(
+        run,
+        (await archive.attempt(`run ${run.workflowId}`, () => collectRun(archive, session, run, budget, answeringQueue))) ?? [],
+      );
   };
   await Promise.all(Array.from({ length: PARALLEL_RUNS }, collect));
   const guard = guardWorkflowId(fabric);
@@ -51,7 +57,8 @@ export async function collectRuns(archive: Archive, session: TemporalSession, wi
     ({ count }) => count > 0,
     () => true,
   );
-  if (isThere) await archive.attempt(`run ${guard}`, () => collectRun(archive, session, { workflowId: guard }, undefined));
+  if (isThere)
+    await archive.attempt(`run ${guard}`, () => collectRun(archive, session, { workflowId: guard }, { bytes: MAX_HISTORY_BYTES }));
   return [...new Set(wanted.flatMap((run) => leads.get(run) ?? []))];
 }
 
@@ -73,7 +80,8 @@ async function collectRun(
   archive: Archive,
   { client }: TemporalSession,
   run: RunId,
-  answeringQueue: string | undefined,
+  budget: { bytes: number },
+  answeringQueue?: string,
 ): Promise<string[]> {
   const { workflowId } = run;
   const within = <T>(ms: number, read: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + ms, read);
@@ -88,7 +96,9 @@ async function collectRun(
     if (status !== undefined) archive.add([...folder, 'status.json'], status);
   }
   let failure: string | undefined;
-  if (historySize > MAX_HISTORY_BYTES) {
+  const fits = historySize <= Math.min(MAX_HISTORY_BYTES, budget.bytes);
+  if (fits) budget.bytes -= historySize;
+  if (!fits) {
     archive.problem(
       `history of run ${workflowId}`,
       `its ${historySize} bytes are too many for the archive; see \`temporal workflow show\``,
