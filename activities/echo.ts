@@ -3,7 +3,7 @@ import { ECHO_LABEL, echoDeployment, echoService, type EchoOptions } from '../sr
 import type { DeploymentResource, ServiceResource } from '../src/clusterlink/manifest';
 import type { Steps } from '../src/contract/activities';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
-import { fabricSelector } from '../src/kubernetes/claim-marks';
+import { fabricSelector, readClaims } from '../src/kubernetes/claim-marks';
 import { ensureClaim } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
@@ -41,11 +41,13 @@ export function echoActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureE
       return changeOf({ created: ensured.some(({ created }) => created), changed: ensured.some(({ changed }) => changed) });
     },
 
-    async removeEcho({ claimant, peer }) {
+    async removeEcho({ claimant, peer, of }) {
+      const { fabric, id, by, run } = claimant;
+      const isRemains = (object: KubeObject): boolean => readClaims(object).every((claim) => claim.by === by && claim.run !== run);
       const removed = await removeEchoes(clusters.cluster(peer), {
-        fabric: claimant.fabric,
+        fabric,
         namespace: peer.namespace,
-        claim: claimant.id,
+        ...(of === 'claim' ? { claim: id } : { concerns: isRemains }),
       });
       return { changed: removed, note: removed ? 'removed' : 'nothing to remove' };
     },
@@ -55,7 +57,17 @@ export function echoActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureE
 /** Removes the echo servers of a claim, or all of the fabric's, with their Services; says whether there was any. */
 export async function removeEchoes(
   cluster: Cluster,
-  { fabric, namespace, claim }: { readonly fabric: string; readonly namespace: string; readonly claim?: string },
+  {
+    fabric,
+    namespace,
+    claim,
+    concerns = () => true,
+  }: {
+    readonly fabric: string;
+    readonly namespace: string;
+    readonly claim?: string;
+    readonly concerns?: (object: KubeObject) => boolean;
+  },
 ): Promise<boolean> {
   const labelSelector = `${fabricSelector(fabric)},${ECHO_LABEL}${claim === undefined ? '' : `=${claim}`}`;
   const kinds = [
@@ -64,7 +76,7 @@ export async function removeEchoes(
   ];
   const found = await inParallel(kinds, (kind) => cluster.list<KubeObject>({ ...kind, namespace, labelSelector }, signal()));
   const removed = await inParallel(
-    found.flatMap(({ items }) => items),
+    found.flatMap(({ items }) => items.filter(concerns)),
     (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal: signal() }),
   );
   return removed.includes(true);

@@ -3,7 +3,7 @@ import { isCancellation } from '@temporalio/workflow';
 import type { RegisteredConnection, RegisteredPeer } from '../src/contract/register';
 import type { ConnectionProof, LinkMeasure, LinkProof, VerifyResult } from '../src/contract/results';
 import type { Problem } from '../src/contract/status';
-import { claimIdOf } from '../src/contract/workflow-ids';
+import { claimIdOf, isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Claimant } from '../src/model/claimant';
 import { DEFAULT_PROBE_IMAGE, type Access, type Service } from '../src/model/connection';
@@ -28,7 +28,10 @@ export async function VerifyFabric(input: unknown): Promise<VerifyResult> {
     const wanted = wantedProofs(register, request);
     const peers = wanted.peers.flatMap((name) => members.get(name) ?? []);
     run.touches(wanted.peers);
-    const { failures } = await lookAtEach(peers, (peer) => run.recordInventory(peer));
+    const { failures } = await lookAtEach(peers, async (peer) => {
+      await removeRemains(run, peer);
+      await run.recordInventory(peer);
+    });
     const verifying = new Verifying(run, request, members, new Map(failures.map(({ peer, error }) => [peer, problemOf(error)])));
     const connections = await verifying.connections(wanted.imports);
     const links = await verifying.links(wanted.directions);
@@ -45,6 +48,26 @@ export async function VerifyFabric(input: unknown): Promise<VerifyResult> {
     }
     return result;
   });
+}
+
+/** Removes what an earlier verification has left that was terminated: there is one workflow of this id at a time, so nobody needs it. */
+async function removeRemains(run: Run, place: RegisteredPeer): Promise<void> {
+  const { claimant } = run;
+  const peer = addressOf(place);
+  const step = { peer: place, patience: 'look' } as const;
+  const { claims } = await run.step({ ...step, title: 'look for remains' }, (activities) =>
+    activities.observeClaims({ fabric: claimant.fabric, peer, selection: {} }),
+  );
+  const remains = claims.filter(({ claim, by }) => isClaimOf('verification', claim) && by === claimant.by).map(({ claim }) => claim);
+  if (remains.length > 0) {
+    run.takesAway(remains);
+    const input = { claimant, peer, scope: 'claim', selection: { claims: [...new Set(remains)] } } as const;
+    await run.step({ ...step, title: 'remove remaining imports' }, (activities) => activities.releaseImports(input));
+    await run.step({ ...step, title: 'remove remaining exports' }, (activities) => activities.releaseExports(input));
+  }
+  await run.step({ ...step, title: 'remove remaining echo servers' }, (activities) =>
+    activities.removeEcho({ claimant, peer, of: 'earlier-runs' }),
+  );
 }
 
 function refuseFailed({ links, connections }: VerifyResult): void {
@@ -144,13 +167,13 @@ class Verifying {
       privileged: false,
     };
     const peer = addressOf(place);
-    const removeEcho: Undo = { title: 'remove echo server', act: (activities) => activities.removeEcho({ claimant, peer }) };
+    const removeEcho: Undo = { title: 'remove echo server', act: (activities) => activities.removeEcho({ claimant, peer, of: 'claim' }) };
     await run.step({ title: 'start echo server', peer: place, undo: removeEcho }, (activities) =>
       activities.ensureEcho({ claimant, peer, service, image }),
     );
     const undo: Undo = {
       title: 'withdraw echo server',
-      act: (activities) => activities.releaseExports({ claimant, peer, scope: 'run', selection: { service } }),
+      act: (activities) => activities.releaseExports({ claimant, peer, scope: 'claim', selection: { service } }),
     };
     await run.step({ title: 'export echo server', peer: place, undo }, (activities) =>
       activities.ensureExport({ claimant, peer, service, importers, adopt: false }),
@@ -166,7 +189,7 @@ class Verifying {
     const sources = [from];
     const undo: Undo = {
       title: `withdraw echo server of ${from}`,
-      act: (activities) => activities.releaseImports({ claimant, peer, scope: 'run', selection: { service } }),
+      act: (activities) => activities.releaseImports({ claimant, peer, scope: 'claim', selection: { service } }),
     };
     await this.run.step({ title: `import echo server of ${from}`, peer: place, undo }, (activities) =>
       activities.ensureImport({ claimant, peer, service, sources, loadBalancing: 'round-robin', merge: false, adopt: false }),

@@ -1,6 +1,7 @@
 // Taking connections away again, as DisconnectService, TeardownLink and TeardownFabric need it. The clusters' own claims
 // say what there is, not the register; and what stands is recorded first, so that it can be put back.
 import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/activities';
+import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
 import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
 import { addressOf, lookAtAll, type Place, type Run, type Undo } from './run';
@@ -33,8 +34,16 @@ export async function observe(run: Run, places: readonly Place[], selection: Sel
         ),
       () => run.recordInventory(place),
     ]);
-    return { place, ...seen };
+    // What a verification holds it takes back itself, however it ends: nobody else is to withdraw or restore it.
+    const claims = seen.claims.filter(({ claim }) => !isClaimOf('verification', claim));
+    const objects = seen.objects.filter((object) => !claimIdsOf(object).some((id) => isClaimOf('verification', id)));
+    return { place, claims, objects };
   });
+}
+
+/** Of a recorded object's annotations only the claims are kept: `<prefix>/<claim id>`. */
+function claimIdsOf({ metadata: { annotations = {} } }: RecordedObject): string[] {
+  return Object.keys(annotations).map((key) => key.slice(key.indexOf('/') + 1));
 }
 
 /** The connections that hold imports or exports on the given peers. */

@@ -176,8 +176,8 @@ export interface Steps {
   // activities/echo.ts, measure.ts
   /** A server beside the gateway that gives back what it gets, with its Service; returns once it listens. @throws unready */
   ensureEcho(input: ConnectionInput & { readonly image: string }): Promise<Change>;
-  /** Undoing: every echo server of this claim. */
-  removeEcho(input: { readonly claimant: Claimant; readonly peer: PeerAddress }): Promise<Change>;
+  /** Undoing: every echo server of this claim; or those that earlier runs of the same workflow have left. */
+  removeEcho(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly of: 'claim' | 'earlier-runs' }): Promise<Change>;
   /** Moves bytes to an imported echo server and back, from a pod that the access policy admits; `removeProbe` is its undo. @throws unreachable, unready */
   measureLink(
     input: ConnectionInput & { readonly sources: readonly string[]; readonly access: Access; readonly image: string },

@@ -44,7 +44,7 @@ const start = (name: string) =>
     service: { name, namespace: NAMESPACE, port: 7007 },
     image: 'busybox:1.36',
   });
-const remove = (name: string) => bench.run('removeEcho', { claimant: claimantOf(name, 'run-v'), peer: bench.peer });
+const remove = (name: string) => bench.run('removeEcho', { claimant: claimantOf(name, 'run-v'), peer: bench.peer, of: 'claim' });
 const standing = async (): Promise<string[]> => {
   const { items } = await bench.cluster.list<KubeObject>({
     apiVersion: 'apps/v1',

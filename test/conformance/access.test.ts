@@ -138,6 +138,11 @@ test('a binding needs a role that is there, and what that grants', async () => {
     return answer.status === 404 ? known(role) : answer;
   };
   expect((await known('reader')).status).toBe(201);
+  const patch = { contentType: 'application/merge-patch+json' };
+  const label = (role: string): ReturnType<typeof call> =>
+    call(server, 'PATCH', `${roles}/${role}`, { metadata: { labels: { a: 'b' } } }, { ...patch, token: binder });
+  expect((await label('reader')).status).toBe(200);
+  expect((await label('remover')).status).toBe(403);
   expect((await known('remover')).body).toMatchObject({
     code: 403,
     message: expect.stringContaining('is attempting to grant RBAC permissions not currently held') as string,

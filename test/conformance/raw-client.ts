@@ -1,4 +1,4 @@
-// Plain HTTPS requests to a simulated cluster, for what client libraries hide: codes, bodies, headers, streams.
+// Plain HTTPS requests to a tested cluster, for what client libraries hide: codes, bodies, headers, streams.
 
 import { request } from 'node:https';
 import type { Connection } from '../kubernetes/real-cluster';

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net';
-import { startTestServer } from '../support/backend';
+import { BACKEND, startTestServer } from '../support/backend';
 import type { TestApiServer } from '../kubernetes/real-cluster';
 import { apply, call } from './raw-client';
 
@@ -17,7 +17,8 @@ const service = (name: string, spec: object): object => ({ apiVersion: 'v1', kin
 const update = (server: TestApiServer, name: string, spec: object): ReturnType<typeof call> =>
   call(server, 'PATCH', `${SERVICES}/${name}`, { spec }, { contentType: 'application/merge-patch+json' });
 
-test('node ports can be bound and are unique across clusters', async () => {
+// Clusters that share nothing draw at random, and may draw the same: only simulated ones share this machine's ports.
+(BACKEND === 'simulated' ? test : test.skip)('node ports can be bound and are unique across clusters', async () => {
   const created = await Promise.all(
     Array.from({ length: 20 }, (_none, index) =>
       call(

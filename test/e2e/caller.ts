@@ -74,7 +74,10 @@ export async function beginCalls(cluster: Cluster, calls: Calls): Promise<Runnin
         ({ status }) => status?.containerStatuses?.[0]?.state?.terminated?.message,
       );
       await cluster.delete(refOf(job));
-      return tallyOf(message);
+      const tally = tallyOf(message);
+      const counted = Object.values(tally).reduce((sum, count) => sum + count, 0);
+      if (counted !== calls.count) throw new Error(`Job ${job.metadata.name} made ${counted} of ${calls.count} calls: ${message}`);
+      return tally;
     },
   };
 }

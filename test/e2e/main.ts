@@ -9,7 +9,7 @@ import { ClusterPool } from '../../src/kubernetes/cluster-pool';
 import { connectClient } from '../../src/temporal/connection';
 import { takeEverything } from './everything';
 import { Journal } from './journal';
-import { PEERS, readOptions, type E2eOptions, type PeerName } from './options';
+import { PEERS, readOptions, USAGE, type E2eOptions, type PeerName } from './options';
 import { access } from './scenarios/access';
 import { bootstrap } from './scenarios/bootstrap';
 import { heal } from './scenarios/heal';
@@ -122,4 +122,5 @@ async function eachPeer<T>(of: (name: PeerName) => Promise<T>): Promise<Record<P
   return { hub: await all.hub, left: await all.left, right: await all.right };
 }
 
-main().catch((error: unknown) => tell(error));
+if (process.argv.includes('--help')) process.stdout.write(`${USAGE}\n`);
+else main().catch((error: unknown) => tell(error));

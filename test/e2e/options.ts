@@ -30,7 +30,7 @@ export interface E2eOptions {
   readonly json: boolean;
 }
 
-const USAGE = `usage: npm run e2e -- --kubeconfig FILE --contexts HUB,LEFT,RIGHT [options]
+export const USAGE = `usage: npm run e2e -- --kubeconfig FILE --contexts HUB,LEFT,RIGHT [options]
   --dataplanes ${DATAPLANES.join(',')}   data planes to try (default: all)
   --modes ${MODES.join(',')}      ways to install gateways (default: all)
   --only NAME,NAME          scenarios to play between bootstrap and teardown (default: all)

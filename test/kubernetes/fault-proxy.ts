@@ -59,20 +59,26 @@ async function handle(
     const text = await readBody(request);
     const info = describeRequest(name, request, new URL(request.url ?? '/', 'https://cluster'), text);
     const rule = faults.take(info);
-    if (rule !== undefined) {
-      await meetFault({ response, info }, rule, async () => wholeAnswer(await upstream(request, text)));
-      return;
-    }
-    const answer = await upstream(request, text);
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
-    // A watch tells at once that it stands, whenever its first event comes.
-    response.flushHeaders();
-    answer.pipe(response);
-    answer.once('error', () => response.destroy());
-    response.once('close', () => answer.destroy());
+    const passOn = async (): Promise<void> => stream(await upstream(request, text), response);
+    if (rule === undefined) { await passOn(); return; }
+    // A watch has no end to wait for.
+    await meetFault(
+      { response, info },
+      rule,
+      info.verb === 'watch' ? () => passOn().then(() => undefined) : async () => wholeAnswer(await upstream(request, text)),
+    );
   } catch (error) {
     if (!response.headersSent && !response.destroyed) answerWith(response, failure(error));
   }
+}
+
+function stream(answer: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(answer.statusCode ?? 502, answer.headers);
+  // A watch tells at once that it stands, whenever its first event comes.
+  response.flushHeaders();
+  answer.pipe(response);
+  answer.once('error', () => response.destroy());
+  response.once('close', () => answer.destroy());
 }
 
 function forward(url: string, agent: Agent, request: IncomingMessage, text: string): Promise<IncomingMessage> {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"k8s.io/component-base/cli"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
@@ -32,6 +33,8 @@ func main() {
 	var command *cobra.Command
 	switch program {
 	case "etcd":
+		// Its log is allocated as a whole; a test writes little.
+		wal.SegmentSizeBytes = 1 << 20
 		etcdmain.Main(os.Args)
 		return
 	case "kube-apiserver":

@@ -1,6 +1,7 @@
 // One program of a cluster, run as a child that ends with us, whose last words are kept.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOG_TAIL_LENGTH = 4_000;
@@ -62,6 +63,9 @@ export async function freePorts(count: number): Promise<number[]> {
     ),
   );
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  // A connection that this side ends first keeps the port from whoever asks for any free one, but not from the program that names it.
+  servers.forEach((server) => server.on('connection', (socket) => socket.destroy()));
+  await Promise.all(ports.map((port) => once(connect({ host: '127.0.0.1', port }).resume(), 'close')));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }

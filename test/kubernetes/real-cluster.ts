@@ -1,7 +1,7 @@
 // A real Kubernetes API server for tests: etcd, kube-apiserver and the controllers that every cluster relies on (namespaces, garbage,
 // service accounts), on loopback, without nodes. Pods are run by the simulated node, a client as any other.
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,9 @@ export interface TestApiServer extends Pick<ApiServer, 'name' | 'url' | 'caPem' 
   forgetPast(): Promise<void>;
 }
 
-const START_TIMEOUT_MS = 120_000;
+/** Within the time that jest gives a hook, so that the program's last words are seen. */
+const START_TIMEOUT_MS = 45_000;
+const DIRECTORY_PREFIX = 'skyfabric-kubernetes-';
 /** kube-apiserver reads its tokens at start only, so that some are made beforehand. */
 const SPARE_USERS = 20;
 /** Deployments, Jobs, endpoints and load balancers are the simulated node's. */
@@ -36,7 +38,8 @@ interface Files {
 
 /** Starts one cluster; about five seconds of one core. */
 export async function startRealCluster(name: string, programs: Programs): Promise<TestApiServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'skyfabric-kubernetes-'));
+  await sweep();
+  const directory = await mkdtemp(join(tmpdir(), `${DIRECTORY_PREFIX}${process.pid}-`));
   const at = (file: string): string => join(directory, file);
   const files = { directory, certificate: at('tls.crt'), key: at('tls.key'), tokens: at('tokens.csv'), kubeconfig: at('kubeconfig') };
   const key = await generateRsaKeyPem(2048);
@@ -77,6 +80,7 @@ export async function startRealCluster(name: string, programs: Programs): Promis
         const found = spare[index];
         if (found === undefined) throw new Error(`a real cluster has ${SPARE_USERS} spare users`);
         await grant(server, spareUser(index), rules);
+        await untilGranted({ ...server, token: found }, rules);
         return found;
       },
       forgetPast: () => compact(server, client),
@@ -85,6 +89,22 @@ export async function startRealCluster(name: string, programs: Programs): Promis
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Removes what test processes that were killed have left. */
+async function sweep(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(DIRECTORY_PREFIX));
+  const left = names.filter((name) => !isAlive(Number(name.slice(DIRECTORY_PREFIX.length).split('-')[0])));
+  await Promise.all(left.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true })));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 
@@ -166,6 +186,27 @@ async function grant(server: Connection, user: string, rules: Parameters<ApiServ
     const roleRef = { apiGroup: group, kind: 'ClusterRole', name };
     if (namespaces === undefined) await make('ClusterRoleBinding', undefined, name, { roleRef, subjects });
     else for (const namespace of namespaces) await make('RoleBinding', namespace, name, { roleRef, subjects });
+  }
+}
+
+/** RBAC hears of roles and bindings by a watch. */
+async function untilGranted(server: Connection, rules: Parameters<ApiServer['addToken']>[0]['rules']): Promise<void> {
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (const {
+    apiGroups: [group],
+    resources: [full = ''],
+    verbs: [verb],
+    namespaces: [namespace] = [],
+    resourceNames: [name] = [],
+  } of rules) {
+    const [resource, subresource] = full.split('/');
+    const review = { spec: { resourceAttributes: { group, resource, subresource, verb, namespace, name } } };
+    const isAllowed = async (): Promise<boolean> => {
+      const { body } = await ask(server, 'POST', path, review);
+      return (JSON.parse(body) as { readonly status?: { readonly allowed?: boolean } }).status?.allowed === true;
+    };
+    while (resource !== '' && !(await isAllowed())) if (Date.now() > deadline) throw new Error(`${verb} ${full} is not granted in time`);
   }
 }
 

@@ -18,6 +18,7 @@ const DEPLOY = join(__dirname, '../../deploy');
 const ACCOUNT = '/api/v1/namespaces/skyfabric/serviceaccounts/skyfabric';
 /** An API server learns of roles and bindings by watching them. */
 const RBAC_SETTLE_MS = 20;
+const RBAC_TIMEOUT_MS = 20_000;
 
 /** The objects of a file in deploy/. */
 export function deployed(file: string): readonly AccessObject[] {
@@ -87,9 +88,11 @@ function takenBy(objects: readonly AccessObject[]): readonly AccessObject[] {
 async function untilGranted(cluster: Cluster, objects: readonly AccessObject[]): Promise<void> {
   const granted = permissionsIn(objects);
   const taken = permissionsIn(DEPLOYED).filter((permission) => !isIncluded(permission, granted));
+  const deadline = Date.now() + RBAC_TIMEOUT_MS;
   for (;;) {
     const [missing, gone] = await Promise.all([findMissingPermissions(cluster, granted), findMissingPermissions(cluster, taken)]);
     if (missing.length === 0 && gone.length === taken.length) return;
+    if (Date.now() > deadline) throw new Error(`not granted in time: ${JSON.stringify(missing)}`);
     await delay(RBAC_SETTLE_MS);
   }
 }

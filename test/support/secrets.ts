@@ -32,11 +32,14 @@ function textOf(value: unknown): string {
   return parts.join('\n');
 }
 
+/** Shorter values, such as `true`, occur by chance. */
+const SHORTEST_SECRET = 8;
+
 /** The ways in which secrets could show in a text: as they are, in base64, and private keys line by line. Public certificates are none. */
 export function formsOf(secrets: readonly string[]): Set<string> {
   const isPublic = (secret: string): boolean => /^(-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*)+$/.test(secret);
   const forms = new Set<string>();
-  for (const secret of secrets.filter((one) => !isPublic(one))) {
+  for (const secret of secrets.filter((one) => one.trim().length >= SHORTEST_SECRET && !isPublic(one))) {
     forms.add(secret.trim()).add(Buffer.from(secret).toString('base64'));
     for (const [block] of secret.matchAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END/g)) {
       for (const line of block.split(/\n|\\n/).slice(1, -1)) if (line !== '') forms.add(line);

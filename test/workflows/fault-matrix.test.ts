@@ -1,4 +1,4 @@
-// Every workflow, failed at each of its steps with every kind of fault, and cancelled at each: it ends where it began.
+// Every workflow that changes a fabric, failed at each of its steps with every kind of fault, and cancelled at each: it ends where it began.
 // By default each step meets one kind on the simulated API server and the next one on the real one, and is cancelled on one of them;
 // SKYFABRIC_FAULT_MATRIX=full runs each step with every kind on both.
 import { Context } from '@temporalio/activity';

@@ -3,7 +3,8 @@ import type { PeerResource } from '../../src/clusterlink/resources';
 import type { VerifyResult } from '../../src/contract/results';
 import { readRunStatus } from '../../src/temporal/runs';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
-import { FabricHarness, ORCHESTRATOR, uniqueFabric } from '../support/fabric';
+import { FabricHarness, ORCHESTRATOR, outcomeOf, uniqueFabric } from '../support/fabric';
+import { final } from '../support/step-traps';
 import { saveHistories } from '../support/histories';
 
 // A link that is broken on purpose need not be given its time to become known.
@@ -69,7 +70,7 @@ test('every link is measured both ways, every connection is called, and nothing 
   const { steps } = await readRunStatus(run.handle);
   const statesOf = (title: RegExp): string[] => [...new Set(steps.filter((step) => title.test(step.title)).map(({ state }) => state))];
   expect(statesOf(/^(measure|verify)/)).toEqual(['done']);
-  expect(statesOf(/echo server/)).toEqual(['undone']);
+  expect(statesOf(/^(start|export|import) echo server/)).toEqual(['undone']);
   expect(steps.find(({ title }) => title === 'measure the way to west')?.note).toMatch(/^\d+ ms, [\d.]+ MiB\/s$/);
 });
 
@@ -127,6 +128,74 @@ test('a verification that is cancelled in the middle leaves nothing', async () =
     expect((await readRunStatus(run.handle)).rollback?.residue).toEqual([]);
   });
 });
+
+/** Lets something be done while a verification measures. */
+async function whileMeasuring(work: () => Promise<unknown>) {
+  let begun: () => void = () => undefined;
+  let goOn: () => void = () => undefined;
+  const measuring = new Promise<void>((resolve) => (begun = resolve));
+  const done = new Promise<void>((resolve) => (goOn = resolve));
+  harness.traps.set({ activity: 'measureLink', peer: 'east' }, async (proceed) => {
+    begun();
+    await done;
+    return proceed();
+  });
+  const run = await harness.begin('VerifyFabric', { fabric, deadlines });
+  await measuring;
+  await work().finally(goOn);
+  return outcomeOf(run);
+}
+
+const remains = async (): Promise<string[]> => (await harness.inventory(fabric)).filter((line) => line.includes('verification-'));
+
+test('a link may go in the middle of a verification, which takes its own back', async () => {
+  const { failure } = await whileMeasuring(() => harness.succeed('TeardownLink', { fabric, peers: ['east', 'south'], deadlines }));
+  expect(failure?.details.rollback.residue ?? []).toEqual([]);
+  expect(await remains()).toEqual([]);
+  await harness.succeed('EstablishLink', { fabric, peers: ['east', 'south'], deadlines });
+}, 90_000);
+
+test('a link whose teardown fails beside a verification puts nothing back of that', async () => {
+  let verified: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => (verified = resolve));
+  let withdrawn: () => void = () => undefined;
+  const withdrawing = new Promise<void>((resolve) => (withdrawn = resolve));
+  harness.traps.set({ activity: 'releasePeerings', peer: 'east' }, async () => {
+    withdrawn();
+    await ended;
+    throw final(new Error('it fails on purpose'));
+  });
+  let unlinking:
+    Promise<{ readonly failure?: { readonly details: { readonly rollback: { readonly residue: readonly unknown[] } } } }> | undefined;
+  const { failure } = await whileMeasuring(async () => {
+    unlinking = harness.run('TeardownLink', { fabric, peers: ['east', 'south'], deadlines });
+    await withdrawing;
+  });
+  verified();
+  expect(failure?.details.rollback.residue ?? []).toEqual([]);
+  expect((await unlinking)?.failure?.details.rollback.residue).toEqual([]);
+  expect(await remains()).toEqual([]);
+}, 90_000);
+
+test('what a verification that was terminated has left goes with the next one', async () => {
+  const lost = (activity: 'measureLink' | 'ensureExport'): Promise<void> =>
+    new Promise((began) => {
+      harness.traps.set({ activity, peer: 'east' }, async () => {
+        began();
+        throw new Error('this attempt is lost');
+      });
+    });
+  for (const activity of ['measureLink', 'ensureExport'] as const) {
+    const reached = lost(activity);
+    const run = await harness.begin('VerifyFabric', { fabric, deadlines });
+    await reached;
+    await run.handle.terminate();
+    harness.traps.clear();
+    expect(await remains()).not.toEqual([]);
+    await harness.succeed('VerifyFabric', { fabric, deadlines });
+    expect(await remains()).toEqual([]);
+  }
+}, 90_000);
 
 test('what a verification that was terminated has left goes with the fabric', async () => {
   const measuring = new Promise<void>((began) => {

@@ -53,7 +53,8 @@ export async function meetFault(
     case 'error-after':
     case 'reset-after':
       await answer().catch(() => undefined);
-      if (rule.fault === 'error-after') throw internalError('injected fault: the request was carried out');
+      // A stream that has begun can only break off.
+      if (rule.fault === 'error-after' && !response.headersSent) throw internalError('injected fault: the request was carried out');
       response.destroy();
       return;
     case 'conflict':

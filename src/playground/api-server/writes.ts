@@ -136,7 +136,7 @@ function update(
   const { type } = call;
   checkUnchanged(type, live, objectAt(body, 'metadata'));
   const object = replacement(call, live, body);
-  if (!isSameJson(contentOf(type, object), contentOf(type, live))) checkEscalation(call.identity, type, object, cluster.store);
+  if (!isSameJson(withoutOwners(object), withoutOwners(live))) checkEscalation(call.identity, type, object, cluster.store);
   complete(cluster, call, object, live);
   if (type.generation && !isSameJson(contentOf(type, object), contentOf(type, live))) {
     object.metadata.generation = (live.metadata.generation ?? 0) + 1;
@@ -235,6 +235,12 @@ function keptMetadata(given: JsonObject): JsonObject {
 
 function withoutUndefined(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}
+
+/** Without what garbage collection changes. */
+function withoutOwners({ metadata, ...content }: KubeObject): JsonObject {
+  const { ownerReferences: _owners, finalizers: _finalizers, managedFields: _fields, resourceVersion: _version, ...rest } = metadata;
+  return { ...content, metadata: rest };
 }
 
 function contentOf(type: ResourceType, object: KubeObject): JsonObject {
