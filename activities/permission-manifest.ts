@@ -27,8 +27,8 @@ export interface AccessObject extends KubeObject {
 
 /** The subject that an API server calls by this user name. */
 export function subjectOf(username: string): Subject {
-  const [namespace, name] = username.startsWith(SERVICE_ACCOUNT) ? username.slice(SERVICE_ACCOUNT.length).split(':') : [];
-  return namespace === undefined || name === undefined
+  const [namespace, name, ...rest] = username.startsWith(SERVICE_ACCOUNT) ? username.slice(SERVICE_ACCOUNT.length).split(':') : [];
+  return !namespace || !name || rest.length > 0
     ? { kind: 'User', apiGroup: API_GROUP, name: username }
     : { kind: 'ServiceAccount', name, namespace };
 }

@@ -44,6 +44,8 @@ function render({ ok, peers }: CheckResult, paint: Paint): string {
 function manifestOf({ peer, findings }: CheckResult['peers'][number]): string[] {
   const objects = findings.flatMap(({ ok, manifest = [] }) => (ok ? [] : manifest));
   if (objects.length === 0) return [];
-  const documents = objects.map((object) => `---\n${plain(stringify(object, { lineWidth: 0 }).trimEnd())}`);
+  const documents = objects.map(
+    (object) => `---\n${plain(stringify(object, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }).trimEnd())}`,
+  );
   return ['', `# What ${oneLine(peer)} lacks, for \`kubectl apply -f -\` by an administrator of that cluster:`, ...documents];
 }

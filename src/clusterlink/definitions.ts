@@ -102,7 +102,8 @@ export const DEFINITIONS: readonly DefinitionResource[] = [
   define({
     kind: 'Peer',
     plural: 'peers',
-    spec: object({ gateways: list(gateway, 'Where the remote gateway answers.', { minItems: 1 }) }, ['gateways']),
+    // With two, v0.4.1's heartbeats and authorizations lock each other out, and Envoy refuses the cluster.
+    spec: object({ gateways: list(gateway, 'Where the remote gateway answers: one address.', { minItems: 1, maxItems: 1 }) }, ['gateways']),
     status: statusSchema({ labels: textMap('Labels that the remote peer reports.') }),
     columns: [
       field('Gateway', '.spec.gateways[0].host'),

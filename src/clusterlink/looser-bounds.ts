@@ -20,11 +20,13 @@ export function looserBounds(installed: object, ours: DefinitionResource): reado
 }
 
 function compare(ours: Schema, found: Found, name: string): string[] {
-  const { minimum = -Infinity, maximum = Infinity, minItems = 0 } = ours;
+  const { minimum = -Infinity, maximum = Infinity, minItems = 0, maxItems = Infinity } = ours;
   const words = ours.enum;
   const rules = found['x-kubernetes-validations'] ?? [];
   return [
     ...((found.minItems ?? 0) < minItems ? [`an empty ${name}`] : []),
+    ...((found.maxItems ?? Infinity) > maxItems ? [`more than ${maxItems} ${name}`] : []),
+    ...((found as { readonly nullable?: boolean }).nullable === true ? [`${name}: null`] : []),
     ...((found.minimum ?? -Infinity) < minimum || (found.maximum ?? Infinity) > maximum ? [`${name} outside ${minimum}–${maximum}`] : []),
     ...(words !== undefined && (found.enum?.some((word) => !words.includes(word)) ?? true) ? [`any ${name}`] : []),
     ...(ours.required ?? []).filter((field) => found.required?.includes(field) !== true).map((field) => `${name} without ${field}`),

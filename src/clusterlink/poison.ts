@@ -77,7 +77,10 @@ const SAFE: Readonly<Record<string, (held: unknown) => z.ZodType>> = {
     z.object({
       metadata: inNamespace(dnsLabel),
       spec: z.strictObject({
-        gateways: z.array(z.strictObject({ host, port })).min(1, 'must not be empty: the control plane would crash'),
+        gateways: z
+          .array(z.strictObject({ host, port }))
+          .min(1, 'must not be empty: the control plane would crash')
+          .max(1, 'must be one: with more the control plane comes to a stand'),
       }),
     }),
   Export: () => z.object({ metadata: inNamespace(serviceName), spec: z.strictObject({ host: host.optional(), port }) }),

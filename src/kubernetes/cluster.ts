@@ -7,10 +7,13 @@ import { collectionPath, objectPath } from './resource-path';
 import { canonicalJson } from './digest';
 import { garbledError, isObjectMissing, isResourceMissing, type Subject, watchError } from './kubernetes-errors';
 import type { Transport } from './transport';
+import { isRecord } from '../model/problems';
 
 /** The field manager of everything this project applies. */
 const FIELD_MANAGER = 'skyfabric';
 
+/** A million objects; a list that goes on is no list. */
+const MOST_PAGES = 2_000;
 const PAGE_SIZE = 500;
 /** A watch is asked for this long, then resumed: what a silently dead connection can cost at most. */
 const WATCH_SECONDS = 30;
@@ -111,17 +114,18 @@ export class Cluster {
   async list<T extends KubeObject>(query: ListQuery, signal?: AbortSignal): Promise<ListResult<T>> {
     const items: T[] = [];
     let token: string | undefined;
-    for (;;) {
-      const { body } = await this.request<{ items?: T[]; metadata?: { resourceVersion?: string; continue?: string } }>({
+    for (let page = 1; ; page += 1) {
+      const { body } = await this.request<Partial<Page<T>>>({
         method: 'GET',
         path: collectionPath(query),
         query: { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: String(PAGE_SIZE), continue: token },
         about: query,
         signal,
       });
-      if (!Array.isArray(body.items) || typeof body.metadata?.resourceVersion !== 'string') throw garbledError(query, this.server);
+      if (!isPage(body) || page > MOST_PAGES) throw garbledError(query, this.server);
       // Items of a list come without the two fields that every object on its own has.
       for (const item of body.items) items.push({ ...item, apiVersion: query.apiVersion, kind: query.kind });
+      if (token !== undefined && body.metadata.continue === token) throw garbledError(query, this.server);
       token = body.metadata.continue;
       if (token === undefined || token === '') return { items, resourceVersion: body.metadata.resourceVersion };
     }
@@ -260,4 +264,16 @@ function contentOf(object: KubeObject | undefined): string | undefined {
   if (object === undefined) return undefined;
   const { name, namespace, labels, annotations } = object.metadata;
   return canonicalJson({ ...object, metadata: { name, namespace, labels, annotations } });
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+}
+
+/** Whether it is what an API server answers: objects with names, and the version of the list. */
+function isPage<T extends KubeObject>(page: Partial<Page<T>>): page is Page<T> {
+  const { items, metadata } = page;
+  const isNamed = (item: unknown): boolean => isRecord(item) && isRecord(item['metadata']) && typeof item['metadata']['name'] === 'string';
+  return Array.isArray(items) && items.every(isNamed) && typeof metadata?.resourceVersion === 'string';
 }

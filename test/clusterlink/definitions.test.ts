@@ -122,6 +122,7 @@ test('a definition is as strict as itself, and one without a schema admits all t
     'Peer without spec',
     'spec without gateways',
     'an empty gateways',
+    'more than 1 gateways',
     'gateways without host',
     'gateways without port',
     'port outside 1–65535',

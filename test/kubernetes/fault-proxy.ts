@@ -60,7 +60,10 @@ async function handle(
     const info = describeRequest(name, request, new URL(request.url ?? '/', 'https://cluster'), text);
     const rule = faults.take(info);
     const passOn = async (): Promise<void> => stream(await upstream(request, text), response);
-    if (rule === undefined) { await passOn(); return; }
+    if (rule === undefined) {
+      await passOn();
+      return;
+    }
     // A watch has no end to wait for.
     await meetFault(
       { response, info },

@@ -74,7 +74,8 @@ export async function collectCluster(archive: Archive, peer: PeerPlace): Promise
   if (answering === undefined) return [`${peer.name}: the cluster did not answer; see problems.txt`];
   const { cluster, version } = answering;
   archive.add(['clusters', peer.name, 'version.json'], { context: cluster.context, server: cluster.server, ...version });
-  return new ClusterCollection(archive, peer, cluster).collect();
+  const leads = await archive.attempt(`peer ${peer.name}: how things stand`, () => new ClusterCollection(archive, peer, cluster).collect());
+  return leads ?? [`${peer.name}: what the cluster tells cannot be made sense of; see problems.txt`];
 }
 
 class ClusterCollection {
@@ -131,12 +132,16 @@ class ClusterCollection {
     isWanted: (object: KubeObject) => boolean,
   ): Promise<readonly KubeObject[]> {
     const [, name, file] = kind;
-    const objects = (await this.list(kind, where)).filter(isWanted).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
-    if (name === 'Secret') objects.flatMap(secretValues).forEach((value) => this.archive.learnSecret(value));
-    const shown = objects.map(VIEWS[name] ?? objectView);
-    if (shown.length > 0)
+    const listed = await this.list(kind, where);
+    const source = `peer ${this.peer.name}: ${name} in ${where.namespace ?? 'the whole cluster'}`;
+    const shown = await this.archive.attempt(source, () => {
+      const objects = listed.filter(isWanted).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+      if (name === 'Secret') objects.flatMap(secretValues).forEach((value) => this.archive.learnSecret(value));
+      return objects.map(VIEWS[name] ?? objectView);
+    });
+    if (shown !== undefined && shown.length > 0)
       this.archive.add(['clusters', this.peer.name, ...folder, `${file}.json`], { apiVersion: 'v1', kind: 'List', items: shown });
-    return shown;
+    return shown ?? [];
   }
 
   /** All objects of a kind; none when the cluster does not know the kind, or does not let us. */

@@ -67,9 +67,12 @@ export function definitionView(definition: KubeObject & { readonly spec?: object
 
 /** The values of a Secret, decoded. */
 export function secretValues({ type, data = {} }: DataObject): string[] {
-  return Object.entries(data)
-    .filter(([key]) => type !== 'kubernetes.io/service-account-token' || key !== 'namespace')
-    .map(([, value]) => decode(value));
+  return (
+    Object.entries(data)
+      .filter(([key]) => type !== 'kubernetes.io/service-account-token' || key !== 'namespace')
+      // Binary ones show in base64 only.
+      .flatMap(([, value]) => [decode(value), value])
+  );
 }
 
 function metadataView({ metadata }: KubeObject): KubeObject['metadata'] {

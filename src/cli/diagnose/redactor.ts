@@ -13,7 +13,7 @@ const PUBLIC_BLOCK =
 
 /** A member, variable, flag or header that ends with one of these words holds a credential. */
 const WORDS =
-  '(?:passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|token|secret|api[-_]?key|access[-_]?key|private[-_]?key|secret[-_]?key|key[-_]?pem|key[-_]?data|client-certificate-data|credential)s?';
+  '(?:passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|token|secret|api[-_]?key|access[-_]?key|private[-_]?key|secret[-_]?key|signing[-_]?key|key[-_]?pem|key[-_]?data|client-certificate-data|credential)s?';
 const SECRET_NAME = new RegExp(`(?:${WORDS})$`, 'i');
 const SECRET_FLAG = new RegExp(`^--?[\\w-]*(?:${WORDS})$`, 'i');
 /** The private members of a JSON Web Key. */
@@ -37,6 +37,8 @@ const WHOLLY_BASE64 = /^(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9
 /** The line lengths of PEM. */
 const PEM_LINES: readonly number[] = [64, 76];
 
+const MOST_DEPTH = 200;
+
 /** Shorter values occur by chance. */
 const SHORTEST_KNOWN = 8;
 
@@ -44,6 +46,7 @@ const SHORTEST_KNOWN = 8;
 export class Redactor {
   private readonly known = new Set<string>();
   private ordered: readonly string[] | undefined;
+  private depth = 0;
   /** How many places were blanked so far. */
   count = 0;
 
@@ -54,8 +57,10 @@ export class Redactor {
     }
     // A certificate alone is public.
     if (value.replace(new RegExp(`${PUBLIC_BLOCK.source}[A-Z ]*-----`, 'g'), '').trim() === '') return;
-    this.know(value.trim());
-    this.know(Buffer.from(value).toString('base64'));
+    const bytes = Buffer.from(value);
+    const plain = value.trim();
+    for (const form of [plain, JSON.stringify(plain).slice(1, -1), encodeURIComponent(plain)]) this.know(form);
+    for (const encoding of ['base64', 'base64url', 'hex'] as const) this.know(bytes.toString(encoding));
   }
 
   private know(value: string): void {
@@ -63,8 +68,18 @@ export class Redactor {
     this.ordered = undefined;
   }
 
-  /** The value with every string in it redacted; members are judged by their names too. */
+  /** The value with every string in it redacted; members are judged by their names too. What lies deeper than anybody reads is left out. */
   value(value: unknown): unknown {
+    if (this.depth >= MOST_DEPTH) return BLANK;
+    this.depth += 1;
+    try {
+      return this.inner(value);
+    } finally {
+      this.depth -= 1;
+    }
+  }
+
+  private inner(value: unknown): unknown {
     if (typeof value === 'string') return this.text(value);
     if (Array.isArray(value)) return this.list(value);
     if (!isRecord(value)) return value;
