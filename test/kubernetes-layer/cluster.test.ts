@@ -150,20 +150,21 @@ test('an answer that is no JSON is told as such', async () => {
   }
 });
 
-test.each(['null', '[]', '7', '"text"', '{}', '{"items":[],"metadata":null}', '{"items":7,"metadata":{"resourceVersion":"1"}}'])(
-  'a list that is %s is told as garbled, by host and port',
-  async (text) => {
-    const server = await startScriptedServer((_request, response) => response.end(text));
-    try {
-      await expect(server.client().list({ apiVersion: 'v1', kind: 'ConfigMap' })).rejects.toMatchObject({
-        code: 'unavailable',
-        message: expect.stringMatching(/^127\.0\.0\.1:\d+ answered for ConfigMap list with something that is not JSON/) as unknown,
-      });
-    } finally {
-      await server.close();
-    }
-  },
-);
+test.each([
+  ...['null', '[]', '7', '"text"', '{}', '{"items":[],"metadata":null}', '{"items":7,"metadata":{"resourceVersion":"1"}}'],
+  ...['[null]', '[{"spec":{}}]', '[{"metadata":{"name":7}}]'].map((items) => `{"items":${items},"metadata":{"resourceVersion":"1"}}`),
+  '{"items":[],"metadata":{"resourceVersion":"1","continue":"again and again"}}',
+])('a list that is %s is told as garbled, by host and port', async (text) => {
+  const server = await startScriptedServer((_request, response) => response.end(text));
+  try {
+    await expect(server.client().list({ apiVersion: 'v1', kind: 'ConfigMap' })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/^127\.0\.0\.1:\d+ answered for ConfigMap list with something that is not JSON/) as unknown,
+    });
+  } finally {
+    await server.close();
+  }
+});
 
 test("a proxy's own 404 page is neither a missing object nor a missing kind", async () => {
   const server = await startScriptedServer((_request, response) => response.writeHead(404, { 'content-type': 'text/html' }).end('<html>'));
