@@ -7,7 +7,7 @@ import { TASK_QUEUE } from '../../src/contract/task-queue';
 import { isFabricError } from '../../src/errors/fabric-error';
 import { ClusterPool } from '../../src/kubernetes/cluster-pool';
 import { connectClient } from '../../src/temporal/connection';
-import { takeEverything } from './everything';
+import { takeEverything } from '../support/everything';
 import { Journal } from './journal';
 import { PEERS, readOptions, USAGE, type E2eOptions, type PeerName } from './options';
 import { access } from './scenarios/access';

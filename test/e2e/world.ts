@@ -12,7 +12,7 @@ import type { BootstrapRequestInput, ConnectRequestInput } from '../../src/model
 import type { TemporalTarget } from '../../src/temporal/connection';
 import { startRun } from '../../src/temporal/runs';
 import { beginCalls, type RunningCalls, type Tally } from './caller';
-import { differences, takeEverything, type Everything } from './everything';
+import { differences, takeEverything, type Everything } from '../support/everything';
 import type { Journal } from './journal';
 import { PEERS, type Combination, type E2eOptions, type PeerName } from './options';
 import { ECHO, NAMESPACE } from './workloads';

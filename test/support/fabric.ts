@@ -15,8 +15,10 @@ import type { RunFailure } from '../../src/contract/results';
 import type { RunKind, Runs } from '../../src/contract/runs';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { FabricError } from '../../src/errors/fabric-error';
+import { MANAGED_BY, MANAGED_BY_LABEL } from '../../src/kubernetes/claim-marks';
 import { ClusterPool } from '../../src/kubernetes/cluster-pool';
 import { takeInventory } from '../../src/kubernetes/inventory';
+import type { KubeObject } from '../../src/kubernetes/kube-object';
 import type { BootstrapRequestInput } from '../../src/model/requests';
 import { AuthorityStore } from '../../src/pki/authority-store';
 import { FileBackend } from '../../src/pki/file-backend';
@@ -26,6 +28,7 @@ import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
 import { actAs, DEPLOYED } from './accounts';
 import { clusterBackend } from './backend';
+import { takeEverything } from './everything';
 import { findSecretIn } from './secrets';
 import { StepTraps } from './step-traps';
 import { testBundle, testEnvironment, uniqueTaskQueue } from './temporal';
@@ -130,32 +133,15 @@ export class FabricHarness {
     return lists.flat();
   }
 
-  /** Every object of every kind that our work could leave, whoever made it. */
+  /** Every object of every cluster, whoever made it; with its contents, unless it is ours (see `inventory`) or ClusterLink's. */
   async everything(): Promise<string[]> {
+    const isTheirs = ({ metadata: { labels = {}, namespace, name } }: KubeObject): boolean =>
+      !MANAGERS.includes(labels[MANAGED_BY_LABEL] ?? labels['endpointslice.kubernetes.io/managed-by'] ?? '') &&
+      !CONTROLPLANE_MAKES.includes(`${namespace ?? ''}/${name}`);
     const lists = await Promise.all(
-      this.simulated.clusters.map(async ({ name, client }) => {
-        const kinds = [
-          ['v1', 'Namespace'],
-          ['v1', 'Secret'],
-          ['v1', 'ConfigMap'],
-          ['v1', 'Service'],
-          ['v1', 'ServiceAccount'],
-          ['v1', 'Pod'],
-          ['apps/v1', 'Deployment'],
-          ['batch/v1', 'Job'],
-          ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
-          ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'],
-          ['rbac.authorization.k8s.io/v1', 'Role'],
-          ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
-          ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
-        ] as const;
-        const objects = await Promise.all(kinds.map(async ([apiVersion, kind]) => (await client.list({ apiVersion, kind })).items));
-        // Pods of Deployments come and go by themselves; what asks for them is compared.
-        const lasting = objects
-          .flat()
-          .filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'ReplicaSet' || kind === 'Deployment') !== true);
-        return lasting.map(({ kind, metadata }) => `${name}: ${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
-      }),
+      this.simulated.clusters.map(async ({ name, client }) =>
+        [...(await whenServed(() => takeEverything(client, isTheirs)))].map(([object, digest]) => `${name}: ${object} ${digest}`),
+      ),
     );
     return lists.flat().sort();
   }
@@ -211,6 +197,10 @@ function sampleOf<T>(all: readonly T[]): T[] {
   const step = Math.ceil(all.length / MOST_REPLAYED);
   return all.filter((_, index) => index % step === 0);
 }
+
+/** Who makes objects whose contents change when they are made again. */
+const MANAGERS = [MANAGED_BY, 'clusterlink.net'];
+const CONTROLPLANE_MAKES = ['clusterlink-system/jwk'];
 
 /** A request that hangs is given up after this long. */
 const REQUEST_TIMEOUT_MS = 3_000;

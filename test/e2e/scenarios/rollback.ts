@@ -1,7 +1,7 @@
 // Bootstraps that fail half-way leave every cluster as it was: from nothing, and beside a fabric that stands.
 import assert from 'node:assert/strict';
 import type { BadEnd } from '../../../src/cli/follow-run';
-import { takeEverything } from '../everything';
+import { takeEverything } from '../../support/everything';
 import { PEERS } from '../options';
 import { FABRIC, type Scenario } from '../world';
 

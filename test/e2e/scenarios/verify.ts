@@ -8,7 +8,7 @@ import { TASK_QUEUE } from '../../../src/contract/task-queue';
 import type { KubeObject } from '../../../src/kubernetes/kube-object';
 import { readArchive } from '../../cli/diagnose/read-archive';
 import { formsIn, formsOf, unfolded } from '../../support/secrets';
-import { takeEverything } from '../everything';
+import { takeEverything } from '../../support/everything';
 import { PEERS } from '../options';
 import { ECHO } from '../workloads';
 import { FABRIC, type Scenario, type World } from '../world';

@@ -1,4 +1,4 @@
-// Every object of a cluster, found by discovery, whoever made it: what the run must not have changed in the end.
+// Every object of a cluster, found by discovery, whoever made it: what a run must not have changed in the end.
 import type { Cluster } from '../../src/kubernetes/cluster';
 import { digestOf } from '../../src/kubernetes/digest';
 import { describeRef, refOf, type KubeObject } from '../../src/kubernetes/kube-object';
@@ -17,12 +17,20 @@ const FLEETING = ['Event', 'Endpoints', 'ComponentStatus', 'PodMetrics', 'NodeMe
 /** Kinds whose contents their controllers write again and again: only that they are there is compared. */
 const RESTLESS = ['Lease', 'Node', 'EndpointSlice', 'CSINode'];
 
-/** Lists all objects that the cluster's API shows in its preferred versions, but for pods and sets of pods that others own. */
-export async function takeEverything(cluster: Cluster): Promise<Everything> {
+/**
+ * Lists all objects that the cluster's API shows in its preferred versions, but for pods and sets of pods that others own.
+ * @param isCompared whether an object's contents count too, besides that it is there; default: always
+ */
+export async function takeEverything(cluster: Cluster, isCompared: (object: KubeObject) => boolean = () => true): Promise<Everything> {
   const { groups } = await read<{ groups: readonly { preferredVersion: { groupVersion: string } }[] }>(cluster, '/apis');
   const versions = ['v1', ...groups.map(({ preferredVersion }) => preferredVersion.groupVersion)];
   const found = await Promise.all(versions.map((version) => listVersion(cluster, version)));
-  return new Map(found.flat());
+  return new Map(
+    found
+      .flat()
+      .filter((object) => !isFleeting(object))
+      .map((object) => [`${describeRef(refOf(object))} (${object.apiVersion})`, isCompared(object) ? contentOf(object) : '']),
+  );
 }
 
 /** What differs, one line each; empty when nothing does. */
@@ -33,15 +41,12 @@ export function differences(before: Everything, after: Everything): string[] {
   return [...added, ...removed, ...changed];
 }
 
-async function listVersion(cluster: Cluster, version: string): Promise<[string, string][]> {
+async function listVersion(cluster: Cluster, version: string): Promise<KubeObject[]> {
   const root = version === 'v1' ? '/api/v1' : `/apis/${version}`;
   const { resources } = await read<{ resources: readonly ApiResource[] }>(cluster, root);
   const wanted = resources.filter(({ name, kind, verbs }) => !name.includes('/') && verbs.includes('list') && !FLEETING.includes(kind));
   const lists = await Promise.all(wanted.map(({ name, kind }) => listResource(cluster, `${root}/${name}`, { apiVersion: version, kind })));
-  return lists
-    .flat()
-    .filter((object) => !isFleeting(object))
-    .map((object) => [`${describeRef(refOf(object))} (${version})`, contentOf(object)]);
+  return lists.flat();
 }
 
 /** Others make these, and remove them, in their own time. */
