@@ -53,10 +53,13 @@ async function main(): Promise<void> {
   const target = { address: dev.address, namespace: dev.namespace, ignoreConfig: true };
   const { client, close } = await connectClient(target);
   say(`Temporal UI ${dev.uiUrl}`);
+  // A run that goes on is cancelled by itself (world.ts); here what would come next is given up.
+  const interruption = new AbortController();
+  process.on('SIGINT', () => interruption.abort());
   try {
     await eachPeer((name) => startWorkloads(clusters[name], name));
     const before = await eachPeer((name) => takeEverything(clusters[name]));
-    const common = { options, clusters, client, target, journal, before, keyDirectory };
+    const common = { options, clusters, client, target, journal, before, keyDirectory, interruption: interruption.signal };
     for (const combination of options.combinations) {
       if (await playAll({ ...common, combination })) continue;
       if (options.keep) return;
@@ -94,11 +97,12 @@ async function playAll(parts: WorldParts): Promise<boolean> {
     }
   };
   for (const scenario of [...BEFORE.filter(isChosen), bootstrap, ...AFTER.filter(isChosen)]) {
-    if (await play(scenario)) continue;
+    if (parts.interruption.aborted) say('interrupted');
+    else if (await play(scenario)) continue;
     if (options.keep) return false;
     break;
   }
-  return play(teardown);
+  return (await play(teardown)) && !parts.interruption.aborted;
 }
 
 function tell(error: unknown): void {

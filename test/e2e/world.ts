@@ -43,6 +43,8 @@ export interface WorldParts {
   readonly before: Readonly<Record<PeerName, Everything>>;
   /** Where the worker keeps authorities. */
   readonly keyDirectory: string;
+  /** Somebody wants it to end. */
+  readonly interruption: AbortSignal;
 }
 
 export class World {
