@@ -74,7 +74,7 @@ function roleAndBinding(
   ];
 }
 
-/** One rule for all resources of a group with the same verbs and names. */
+/** One rule for all resources of a group with the same verbs, and one for all names of a resource. */
 function rulesOf(permissions: readonly Permission[]): readonly Rule[] {
   const verbs = new Map<string, { group: string; resource: string; name: string | undefined; verbs: string[] }>();
   for (const { group, resource, verb, name } of permissions) {
@@ -83,18 +83,19 @@ function rulesOf(permissions: readonly Permission[]): readonly Rule[] {
     verbs.set(key, known);
     if (!known.verbs.includes(verb)) known.verbs.push(verb);
   }
-  const rules = new Map<string, Rule & { readonly resources: string[] }>();
+  const rules = new Map<string, Rule & { readonly resources: string[]; readonly resourceNames?: string[] }>();
   for (const { group, resource, name, verbs: may } of verbs.values()) {
     const sorted = [...may].sort();
-    const key = [group, name, ...sorted].join('/');
+    const key = [group, ...(name === undefined ? [] : [resource, 'by name']), ...sorted].join('/');
     const known = rules.get(key) ?? {
       apiGroups: [group],
       resources: [],
-      ...(name === undefined ? {} : { resourceNames: [name] }),
+      ...(name === undefined ? {} : { resourceNames: [] }),
       verbs: sorted,
     };
     rules.set(key, known);
-    known.resources.push(resource);
+    if (!known.resources.includes(resource)) known.resources.push(resource);
+    if (name !== undefined) known.resourceNames?.push(name);
   }
   return [...rules.values()];
 }

@@ -1,6 +1,8 @@
 // What the activities do in a peer's cluster, as Kubernetes names it: the preflight asks for exactly this, and deploy/rbac.yaml grants
 // it. A new kind of request in an activity belongs into this table too.
-import type { KubeObject } from '../src/kubernetes/kube-object';
+import { DEFINITIONS } from '../src/clusterlink/definitions';
+import { refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { resourceOf } from '../src/kubernetes/resource-path';
 import type { Permission } from '../src/kubernetes/access';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
@@ -8,7 +10,7 @@ import type { PolicyRule } from '../src/clusterlink/manifest';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { ANCHOR } from './gateway-anchor';
-import { designedObjects, NO_PEMS, type GatewayDesign } from './gateway-objects';
+import { designedObjects, NO_PEMS, operatorMade, type GatewayDesign } from './gateway-objects';
 
 type Row = readonly [group: string, resources: readonly string[], verbs: readonly string[], name?: string];
 
@@ -67,8 +69,14 @@ const BOOTSTRAP: Rights = {
     // Whether another ClusterLink is on the cluster, and another gateway of ours.
     ['apps', ['deployments'], ['list'], CONTROLPLANE],
     ['', ['configmaps'], ['list'], ANCHOR],
-    [RBAC, ['clusterroles', 'clusterrolebindings'], KEEP],
-    ['apiextensions.k8s.io', ['customresourcedefinitions'], ['get', 'watch', 'create', 'delete']],
+    [RBAC, ['clusterroles', 'clusterrolebindings'], ['list', 'create']],
+    ['apiextensions.k8s.io', ['customresourcedefinitions'], ['create']],
+    ...DEFINITIONS.map(({ metadata }): Row => [
+      'apiextensions.k8s.io',
+      ['customresourcedefinitions'],
+      ['get', 'watch', 'delete'],
+      metadata.name,
+    ]),
   ],
 };
 
@@ -112,6 +120,7 @@ export function permissionsOf(set: PermissionSet, { peer, options }: Pick<Gatewa
     case 'bootstrap':
       return unique([
         ...flatten(BOOTSTRAP, [peer.namespace]),
+        ...rowsOf(clusterWideOf({ peer, options }), undefined),
         ...(options.mode === 'operator' ? rowsOf(OPERATOR, OPERATOR_NAMESPACE) : []),
       ]);
     case 'namespace':
@@ -133,6 +142,16 @@ export function neededPermissions(design: Pick<GatewayDesign, 'peer' | 'options'
 export function describePermission({ group, resource, verb, namespace, name }: Permission): string {
   const what = `${group === '' ? resource : `${resource}.${group}`}${name === undefined ? '' : ` named ${name}`}`;
   return `${verb} ${what} ${namespace === undefined ? 'everywhere' : `in namespace ${namespace}`}`;
+}
+
+/** What is done with the cluster-wide objects of the gateway, by name. */
+function clusterWideOf({ peer, options }: Pick<GatewayDesign, 'peer' | 'options'>): readonly Row[] {
+  const { first } = designedObjects('', { peer, options, waitBeforeStop: false }, NO_PEMS);
+  const made = options.mode === 'operator' ? operatorMade(peer.namespace) : [];
+  const names = [...first.map((object) => refOf(object)), ...made].filter(
+    ({ namespace, kind }) => namespace === undefined && kind.startsWith('ClusterRole'),
+  );
+  return names.map((ref): Row => [RBAC, [resourceOf(ref).resource], ['get', 'update', 'patch', 'delete'], ref.name]);
 }
 
 function flatten({ gateway, everywhere }: Rights, namespaces: readonly string[]): Permission[] {

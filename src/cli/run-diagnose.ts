@@ -81,6 +81,7 @@ const LAYOUT = [
   'runs/           by workflow id: description, steps, and the history, which `temporal` and a replay can read',
   "clusters/       by peer: the gateway's objects and logs, ClusterLink's resources, the Services they speak of",
   `Logs are ${LOG_EXTENT}, of each container and, where it restarted, of the one before.`,
+  'A kind without a file: none was found, unless problems.txt says otherwise.',
   'Of Secrets there are names, sizes and the facts of certificates; never a value.',
 ];
 

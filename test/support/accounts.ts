@@ -98,8 +98,9 @@ async function untilGranted(cluster: Cluster, objects: readonly AccessObject[]):
 }
 
 function permissionsIn(objects: readonly AccessObject[]): Permission[] {
-  return rulesOf(objects).flatMap(
-    ({ apiGroups, resources, verbs, resourceNames: [name] = [undefined], namespaces: [namespace] = [undefined] }) =>
-      apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, namespace, name })))),
+  return rulesOf(objects).flatMap(({ apiGroups, resources, verbs, resourceNames = [undefined], namespaces: [namespace] = [undefined] }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => verbs.flatMap((verb) => resourceNames.map((name) => ({ group, resource, verb, namespace, name })))),
+    ),
   );
 }

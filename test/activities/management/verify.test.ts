@@ -5,7 +5,7 @@ import { ANYBODY, claimant, GATEWAYS, objectRef, startBench, WEB, type Bench } f
 
 jest.mock('../../../activities/management-timeouts', () => ({
   ...jest.requireActual<object>('../../../activities/management-timeouts'),
-  CONDITION_TIMEOUT_MS: 200,
+  CONDITION_TIMEOUT_MS: 1_000,
   PROBE_POD_TIMEOUT_MS: 1_500,
 }));
 
