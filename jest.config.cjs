@@ -15,7 +15,9 @@ module.exports = {
     {
       ...project,
       displayName: 'real',
-      testMatch: ['conformance/*', 'workflows/{concurrency,fault-matrix,main-job,rights,verify}', 'clusterlink/definitions'].map((files) => `<rootDir>/test/${files}.test.ts`),
+      testMatch: ['conformance/*', 'workflows/{concurrency,fault-matrix,main-job,rights,verify}', 'clusterlink/definitions'].map(
+        (files) => `<rootDir>/test/${files}.test.ts`,
+      ),
       globals: { skyfabricBackend: 'real' },
       globalSetup: '<rootDir>/test/kubernetes/global-setup.ts',
     },
