@@ -12,8 +12,8 @@ interface ApiResource {
   readonly verbs: readonly string[];
 }
 
-/** Kinds that come and go by themselves. */
-const FLEETING = ['Event', 'Endpoints', 'ComponentStatus', 'PodMetrics', 'NodeMetrics'];
+/** Kinds that come and go by themselves, or are named by chance after an object that is listed (a Service's address). */
+const FLEETING = ['Event', 'IPAddress', 'Endpoints', 'ComponentStatus', 'PodMetrics', 'NodeMetrics'];
 /** Kinds whose contents their controllers write again and again: only that they are there is compared. */
 const RESTLESS = ['Lease', 'Node', 'EndpointSlice', 'CSINode'];
 
