@@ -3,7 +3,8 @@ import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { Steps } from '../src/contract/activities';
 import { findMissingPermissions } from '../src/kubernetes/access';
 import type { Cluster } from '../src/kubernetes/cluster';
-import { takeInventory, type GatewayNamespaces } from '../src/kubernetes/inventory';
+import { OPERATOR_KINDS, takeInventory, type GatewayNamespaces } from '../src/kubernetes/inventory';
+import { resourceOf } from '../src/kubernetes/resource-path';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
 
@@ -20,12 +21,10 @@ export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'ta
 
 /** Before a bootstrap nobody knows a gateway's mode. What a worker may not list in the operator's namespace, it cannot change there either. */
 async function namespacesToLookAt(cluster: Cluster, gateway: string, abort: AbortSignal): Promise<GatewayNamespaces> {
-  const listing = [
-    ['', 'serviceaccounts'],
-    ['apps', 'deployments'],
-    ['rbac.authorization.k8s.io', 'roles'],
-    ['rbac.authorization.k8s.io', 'rolebindings'],
-  ].map(([group = '', resource = '']) => ({ group, resource, verb: 'list', namespace: OPERATOR_NAMESPACE }));
+  const listing = OPERATOR_KINDS.map(([apiVersion, kind]) => {
+    const { group, resource } = resourceOf({ apiVersion, kind });
+    return { group, resource, verb: 'list', namespace: OPERATOR_NAMESPACE };
+  });
   const missing = await findMissingPermissions(cluster, listing, abort);
   return missing.length > 0 || gateway === OPERATOR_NAMESPACE ? { gateway } : { gateway, operator: OPERATOR_NAMESPACE };
 }

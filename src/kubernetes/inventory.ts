@@ -22,7 +22,7 @@ const GATEWAY_KINDS: readonly Kind[] = [
   ['v1', 'Secret'],
 ];
 /** ... there and in its operator's, ... */
-const OPERATOR_KINDS: readonly Kind[] = [
+export const OPERATOR_KINDS: readonly Kind[] = [
   ['v1', 'ServiceAccount'],
   ['apps/v1', 'Deployment'],
   ['rbac.authorization.k8s.io/v1', 'Role'],

@@ -29,7 +29,7 @@ const HARMLESS_VALUE = /^(?:|true|false|null|none|nil|undefined)$/i;
 const AUTHORIZATION = /\b((?:proxy-)?authorization\\*["']?\s{0,8}[:=]\s{0,8}\\*["']?)(?:[A-Za-z]{1,20}\s+)?[^\s"'\\,;]+/gi;
 const BEARER = /\b((?:bearer|basic)\s{1,8})(?=\S*\d|\S{24})[A-Za-z0-9._~+/=-]{8,}/gi;
 /** A password, or what stands alone before the host: that is a token. */
-const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/(?:[^\s/@:"']{0,100}:)?)[^\s/@:"']{1,500}(?=@)/gi;
+const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/(?:[^\s/@:"']{0,100}:)?)[^\s/@"']{1,500}(?=@)/gi;
 const JSON_WEB_TOKEN = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}|\beyJhbGciOi[A-Za-z0-9_-]+/g;
 /** Base64, which begins behind whatever it cannot hold, or behind an escaped line end. Public blocks are matched to be left alone. */
 const BASE64 = new RegExp(String.raw`${PUBLIC_BLOCK.source}|(?:(?<=\\[nrt])|(?<![A-Za-z0-9+/\\]))[A-Za-z0-9+/]{32,}={0,2}`, 'g');
@@ -50,7 +50,7 @@ export class Redactor {
   /** How many places were blanked so far. */
   count = 0;
 
-  /** From now on this value, its base64 and the lines of its private keys are blanked wherever they occur. */
+  /** From now on this value, its escaped and encoded forms, and the lines of its private keys are blanked wherever they occur. */
   learn(value: string): void {
     for (const [block] of value.matchAll(PRIVATE_BLOCK)) {
       for (const line of block.split(/\s+|\\+[nrt]/)) if (!line.includes('-----')) this.know(line);

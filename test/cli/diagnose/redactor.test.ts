@@ -207,6 +207,7 @@ test('arguments, lists, variables and addresses are judged by what they are for'
     { name: 'DB_PASS', value: '[redacted]' },
     { name: 'API_TOKENS', value: '[redacted]' },
   ]);
+  expect(redactor.text('postgres://me:one:two@db/x')).toBe('postgres://me:[redacted]@db/x');
   expect(redactor.text('--db-pass=abc https://ghp_abcdef@github.com/x https://example.org/a@b')).toBe(
     '--db-pass=[redacted] https://[redacted]@github.com/x https://example.org/a@b',
   );
