@@ -58,10 +58,11 @@ export const probeProgram: Program = {
 async function probe({ env, network, pod }: Container, sockets: Set<net.Socket>): Promise<number> {
   const host = env.get('SKYFABRIC_PROBE_HOST') ?? '';
   const timeoutMs = Number(env.get('SKYFABRIC_PROBE_TIMEOUT_SECONDS') ?? DEFAULT_PROBE_TIMEOUT_SECONDS) * 1_000;
+  const connectMs = Number(env.get('SKYFABRIC_PROBE_CONNECT_SECONDS') ?? DEFAULT_PROBE_TIMEOUT_SECONDS) * 1_000;
   const open = async (): Promise<number | string> => {
     let socket: net.Socket;
     try {
-      socket = await network.dial(pod, host, Number(env.get('SKYFABRIC_PROBE_PORT')), timeoutMs);
+      socket = await network.dial(pod, host, Number(env.get('SKYFABRIC_PROBE_PORT')), connectMs);
     } catch {
       return network.knows(pod.namespace, host) ? 'connect' : 'resolve';
     }
@@ -73,10 +74,12 @@ async function probe({ env, network, pod }: Container, sockets: Set<net.Socket>)
   let settle = Number(env.get('SKYFABRIC_PROBE_SETTLE_TRIES') ?? 0);
   let total = 0;
   for (let attempt = 1; attempt <= Number(env.get('SKYFABRIC_PROBE_COUNT') ?? 1); attempt += 1) {
+    const began = performance.now();
     const answer = await open();
     if (typeof answer === 'number') total += answer;
     else if (total === 0 && settle > 0 && answer !== 'silent') {
-      settle -= 1;
+      // As the script counts: one that nobody answered has waited long.
+      settle -= answer === 'connect' && performance.now() - began >= connectMs ? 10 : 1;
       attempt = 0;
       await sleep(SETTLE_PAUSE_MS);
     } else throw new Error(`failed attempt=${attempt} reason=${answer}`);
