@@ -186,7 +186,11 @@ async function resultOf<R>(cluster: Cluster, job: KubeObject, parse: Reporting<R
       }
       return result;
     },
-    describe: (pods) => `${about} has not ended: ${explainPods(pods.filter(isOwn))}`,
+    describe: (pods) => {
+      const own = pods.filter(isOwn);
+      // A probe that runs is never ready: that is its readiness gate's purpose.
+      return `${about} has not ended: ${own.every(({ status }) => status?.phase === 'Running') ? 'its pod still runs' : explainPods(own)}`;
+    },
     timeoutMs: withinAttempt(PROBE_START_TIMEOUT_MS + runMs),
   });
 }

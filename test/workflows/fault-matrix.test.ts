@@ -113,11 +113,10 @@ const SCENARIOS: { readonly [title: string]: Scenario<RunKind> } = {
   },
 };
 
-/** What must be as before: every object, what it asks for, who claims it, and the register but for the runs it lists. */
-async function state(): Promise<unknown> {
+/** What must be as before after each run: every object of the fabric, what it asks for, who claims it, and the register but for the runs it lists. */
+async function state(): Promise<object> {
   const register = await readRegister(harness.environment.client, fabric);
   return {
-    objects: await harness.everything(),
     inventory: await harness.inventory(fabric),
     register: register === undefined ? undefined : { ...register, runs: [] },
   };
@@ -173,6 +172,7 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
     await scenario.prepare();
     const steps = (await stepsOf(scenario)).filter(({ activity }) => !TIDYING.includes(activity));
     const before = await state();
+    const objects = await harness.everything();
     const cases = steps.flatMap((step, index) =>
       KINDS.flatMap((kind, kindIndex) => (FULL || kindIndex === (2 * index + TURN) % KINDS.length ? [{ step, kind }] : [])),
     );
@@ -186,8 +186,11 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
         failed: true,
         residue: [],
       });
-      expect({ told, ...((await state()) as object) }).toEqual({ told, ...(before as object) });
+      expect({ told, ...(await state()) }).toEqual({ told, ...before });
+      if (FULL) expect({ told, objects: await harness.everything() }).toEqual({ told, objects });
     }
+    // Every object that the servers show, whoever made it.
+    expect(await harness.everything()).toEqual(objects);
     process.stderr.write(`${scenario.kind}: ${cases.length} failed runs over ${steps.length} steps ended where they began\n`);
   }, 900_000);
 
@@ -195,6 +198,7 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
     await scenario.prepare();
     const steps = (await stepsOf(scenario)).filter(({ activity }) => !TIDYING.includes(activity));
     const before = await state();
+    const objects = await harness.everything();
     const chosen = steps.filter((_step, index) => isTurn(index));
     for (const step of chosen) {
       let begun: () => void = () => undefined;
@@ -223,8 +227,11 @@ describe.each(Object.entries(SCENARIOS))('%s', (_title, scenario) => {
         continue;
       }
       expect({ told, cancelled: outcome.cancelled, failure: outcome.failure, result: outcome.result }).toEqual({ told, cancelled: true });
-      expect({ told, ...((await state()) as object) }).toEqual({ told, ...(before as object) });
+      expect({ told, ...(await state()) }).toEqual({ told, ...before });
+      if (FULL) expect({ told, objects: await harness.everything() }).toEqual({ told, objects });
     }
+    // Every object that the servers show, whoever made it.
+    expect(await harness.everything()).toEqual(objects);
     process.stderr.write(`${scenario.kind}: ${chosen.length} cancelled runs ended where they began\n`);
   }, 900_000);
 });

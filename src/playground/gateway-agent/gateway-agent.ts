@@ -18,11 +18,17 @@ export interface GatewayAgentOptions {
   readonly heartbeatMs: number;
 }
 
+interface ControlPlanePod {
+  readonly controlPlane: ControlPlane;
+  readonly view: ClusterView;
+}
+
 /** The gateways of one cluster, in whatever namespaces their Deployments are. */
 export class GatewayAgent {
   private readonly dataPlanes = new Map<string, DataPlane>();
-  private readonly pods = new Map<string, { readonly controlPlane: ControlPlane; readonly view: ClusterView }[]>();
-  private readonly leaders = new Map<string, () => Promise<void>>();
+  private readonly pods = new Map<string, readonly ControlPlanePod[]>();
+  private readonly leaders = new Map<string, { readonly pod: ControlPlanePod; readonly stop: () => Promise<void> }>();
+  private readonly elections = new Map<string, Promise<void>>();
   private readonly ending = new Set<Promise<unknown>>();
   private readonly seen: Incident[] = [];
   private opened: { readonly view: Promise<ClusterView>; readonly abort: AbortController } | undefined;
@@ -66,7 +72,7 @@ export class GatewayAgent {
       throw error;
     }
     const running = controlPlane;
-    this.join(running, await view);
+    this.join({ controlPlane: running, view: await view });
     return {
       stop: () => {
         running.stop();
@@ -93,26 +99,35 @@ export class GatewayAgent {
     return { stop: () => this.finish(operator.stop()) };
   }
 
-  /** The first control plane of a namespace leads: only the leader writes. */
-  private join(controlPlane: ControlPlane, view: ClusterView): void {
-    const pods = this.pods.get(controlPlane.namespace) ?? [];
-    this.pods.set(controlPlane.namespace, [...pods, { controlPlane, view }]);
-    if (pods.length === 0) this.lead(controlPlane, view);
+  private join(pod: ControlPlanePod): void {
+    const { namespace } = pod.controlPlane;
+    this.pods.set(namespace, [...(this.pods.get(namespace) ?? []), pod]);
+    this.elect(namespace);
   }
 
   private leave(controlPlane: ControlPlane): void {
     const { namespace } = controlPlane;
-    const pods = this.pods.get(namespace) ?? [];
-    const rest = pods.filter((pod) => pod.controlPlane !== controlPlane);
+    const rest = (this.pods.get(namespace) ?? []).filter((pod) => pod.controlPlane !== controlPlane);
     this.pods.set(namespace, rest);
-    if (pods[0]?.controlPlane !== controlPlane) return;
-    const stop = this.leaders.get(namespace);
-    if (stop !== undefined) this.finish(stop());
-    this.leaders.delete(namespace);
-    if (rest[0] !== undefined) this.lead(rest[0].controlPlane, rest[0].view);
+    this.elect(namespace);
   }
 
-  private lead(controlPlane: ControlPlane, view: ClusterView): void {
+  /** The first control plane of a namespace leads: only the leader writes. The next one waits until the last write of the one before has ended. */
+  private elect(namespace: string): void {
+    const electing = (this.elections.get(namespace) ?? Promise.resolve()).then(async () => {
+      const leader = this.leaders.get(namespace);
+      if (leader !== undefined && leader.pod === this.pods.get(namespace)?.[0]) return;
+      this.leaders.delete(namespace);
+      await leader?.stop();
+      const pod = this.pods.get(namespace)?.[0];
+      if (pod !== undefined) this.leaders.set(namespace, { pod, stop: this.lead(pod) });
+    });
+    this.elections.set(namespace, electing);
+    this.finish(electing);
+  }
+
+  /** Starts the controllers of a leader. @returns what stops them, and resolves when nothing of theirs is written any more */
+  private lead({ controlPlane, view }: ControlPlanePod): () => Promise<void> {
     const { cluster, heartbeatMs } = this.options;
     const { namespace } = controlPlane;
     const monitors = new PeerMonitors({
@@ -123,11 +138,10 @@ export class GatewayAgent {
       heartbeatMs,
       report: this.report,
     });
-    const controllers = [new ImportController(cluster, view, namespace), new ExportController(cluster, view)];
-    this.leaders.set(namespace, async () => {
-      monitors.stop();
+    const controllers = [monitors, new ImportController(cluster, view, namespace), new ExportController(cluster, view)];
+    return async () => {
       await Promise.all(controllers.map((controller) => controller.stop()));
-    });
+    };
   }
 
   /** The one Secret and the one Lease that a control plane makes itself. */

@@ -39,6 +39,7 @@ export class PeerMonitors {
   private readonly transitions: Transition[] = [];
   private readonly unsubscribe: () => void;
   private writing = false;
+  private written: Promise<void> | undefined;
   private stopped = false;
 
   constructor(private readonly options: PeerMonitorsOptions) {
@@ -49,10 +50,12 @@ export class PeerMonitors {
     });
   }
 
-  stop(): void {
+  /** Resolves when the last write has ended. */
+  async stop(): Promise<void> {
     this.stopped = true;
     this.unsubscribe();
     for (const monitor of this.all) monitor.stop();
+    await this.written;
   }
 
   private follow(peer: PeerResource): void {
@@ -61,15 +64,14 @@ export class PeerMonitors {
     if (before !== undefined && JSON.stringify(before.peer.spec.gateways) === JSON.stringify(peer.spec.gateways)) return;
     before?.stop();
     if (before !== undefined) this.all.delete(before);
-    const healthy = before?.healthy ?? isTrue(peer.status?.conditions, 'PeerReachable');
-    const monitor = new PeerMonitor(peer, healthy, this.options, (reachable, labels) => {
+    const monitor = new PeerMonitor(peer, before?.healthy, this.options, (reachable, labels) => {
       this.transitions.push({ name, reachable, labels });
-      void this.write();
+      this.write();
     });
     this.monitors.set(name, monitor);
     this.all.add(monitor);
     // A Peer of this name again is what ends a freeze.
-    void this.write();
+    this.write();
   }
 
   private forget(peer: PeerResource): void {
@@ -83,10 +85,14 @@ export class PeerMonitors {
     );
   }
 
-  /** Writes the conditions, one after the other. One whose Peer is gone is waited for, and all others with it. */
-  private async write(): Promise<void> {
+  private write(): void {
     if (this.writing) return;
     this.writing = true;
+    this.written = this.writeAll();
+  }
+
+  /** Writes the conditions, one after the other. One whose Peer is gone is waited for, and all others with it. */
+  private async writeAll(): Promise<void> {
     for (let next = this.transitions[0]; next !== undefined && !this.stopped; next = this.transitions[0]) {
       const { name, reachable, labels } = next;
       if (!this.monitors.has(name)) {
@@ -120,17 +126,22 @@ class PeerMonitor {
   private readonly heartbeat: Heartbeat;
   private threshold = FIRST_THRESHOLD;
   private strikes = 0;
+  private found = false;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
   constructor(
     readonly peer: PeerResource,
-    public healthy: boolean,
+    known: boolean | undefined,
     private readonly options: PeerMonitorsOptions,
     private readonly onTransition: (reachable: boolean, labels: Readonly<Record<string, string>>) => void,
   ) {
     this.heartbeat = new Heartbeat(peer.metadata.name, peer.spec.gateways);
-    void this.round();
+    void this.begin(known);
+  }
+
+  get healthy(): boolean {
+    return this.found;
   }
 
   stop(): void {
@@ -139,13 +150,21 @@ class PeerMonitor {
     this.heartbeat.stop();
   }
 
+  /** Takes up where the monitor before it stopped, or, when another pod led until now, what that one wrote last. */
+  private async begin(known: boolean | undefined): Promise<void> {
+    const { peer, options } = this;
+    const stored = known === undefined ? await options.cluster.get<PeerResource>(refOf(peer)).catch(() => undefined) : undefined;
+    this.found = known ?? isTrue(stored?.status?.conditions, 'PeerReachable');
+    await this.round();
+  }
+
   private async round(): Promise<void> {
     const labels = await this.heartbeat.beat(this.options.credentials()).catch(() => undefined);
     if (this.stopped) return;
     const reachable = labels !== undefined;
-    this.strikes = reachable === this.healthy ? 0 : this.strikes + 1;
+    this.strikes = reachable === this.found ? 0 : this.strikes + 1;
     if (this.strikes >= this.threshold) {
-      this.healthy = reachable;
+      this.found = reachable;
       this.threshold = reachable ? UNREACHABLE_THRESHOLD : REACHABLE_THRESHOLD;
       this.strikes = 0;
       this.onTransition(reachable, labels ?? {});
