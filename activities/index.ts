@@ -5,12 +5,14 @@ import { attempt } from './attempt';
 import { authorityActivities } from './authority';
 import { binaryActivities } from './binary';
 import type { ActivityDeps } from './deps';
+import { claimListActivities } from './claim-list';
 import { echoActivities } from './echo';
 import { exportActivities } from './export';
 import { gatewayActivities } from './gateway';
 import { importActivities } from './import';
 import { inventoryActivities } from './inventory';
 import { measureActivities } from './measure';
+import { owedCleanupActivities } from './owed-cleanup';
 import { peeringActivities } from './peering';
 import { preflightActivities } from './preflight';
 import { recordingActivities } from './recording';
@@ -34,6 +36,8 @@ export function createActivities(deps: ActivityDeps): Activities {
     ...measureActivities(deps),
     ...recordingActivities(deps),
     ...registerActivities(),
+    ...owedCleanupActivities(),
+    ...claimListActivities(deps),
   };
   const activities = Object.entries(steps).map(([name, step]) => [name, attempt(step as (input: unknown) => Promise<unknown>)]);
   return Object.fromEntries(activities) as Activities;

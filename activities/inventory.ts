@@ -20,7 +20,7 @@ export function inventoryActivities({ clusters }: ActivityDeps): Pick<Steps, 'ta
 }
 
 /** Before a bootstrap nobody knows a gateway's mode. What a worker may not list in the operator's namespace, it cannot change there either. */
-async function namespacesToLookAt(cluster: Cluster, gateway: string, abort: AbortSignal): Promise<GatewayNamespaces> {
+export async function namespacesToLookAt(cluster: Cluster, gateway: string, abort: AbortSignal): Promise<GatewayNamespaces> {
   const listing = OPERATOR_KINDS.map(([apiVersion, kind]) => {
     const { group, resource } = resourceOf({ apiVersion, kind });
     return { group, resource, verb: 'list', namespace: OPERATOR_NAMESPACE };

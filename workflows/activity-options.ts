@@ -45,6 +45,16 @@ export function activityOptions(patience: Patience, deadlines: Deadlines): Activ
   };
 }
 
+/** One attempt at owed cleanup; SettleCleanup itself waits between them, for minutes, and as long as it takes. */
+export function settleOptions(): ActivityOptions {
+  return {
+    startToCloseTimeout: ATTEMPT_TIMEOUT_MS,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { maximumAttempts: 1 },
+  };
+}
+
 function deadlineOf(patience: Patience, deadlines: Deadlines): number {
   switch (patience) {
     case 'look':

@@ -10,7 +10,8 @@ import { linksOf, remotesOf } from '../src/model/topology';
 import { linkPeers } from './linking';
 import { problemOf } from './problem';
 import { record, runOf } from './recording';
-import { addressOf, allOf, asRun, lookAtEach, type Run, type Undo } from './run';
+import { addressOf } from './place';
+import { allOf, asRun, lookAtEach, type Looks, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** A peer whose gateway answers. */
@@ -77,6 +78,13 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
   });
 }
 
+/** What one peer's cluster showed. */
+interface Seen {
+  readonly peer: Peer;
+  readonly clusterUid: string;
+  readonly findings: readonly CheckFinding[];
+}
+
 type Failed = BootstrapResult['failed'][number];
 
 /** What was seen before anything is touched. */
@@ -91,19 +99,21 @@ interface Inspection {
 /** Looks at every cluster, and tells every problem found. @throws the problems, unless healthy peers are to be kept */
 async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection> {
   const { fabric, clusterlink } = request;
-  const [known, looks] = await together([
+  const look = (): Promise<Looks<Seen>> =>
+    lookAtEach(request.peers, async (peer) => {
+      const [seen] = await together([
+        () => run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink })),
+        () => run.recordInventory(peer),
+      ]);
+      return { peer, ...seen };
+    });
+  const [known, first] = await together([
     () => run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric })),
-    () =>
-      lookAtEach(request.peers, async (peer) => {
-        const [seen] = await together([
-          () =>
-            run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink })),
-          () => run.recordInventory(peer),
-        ]);
-        return { peer, ...seen };
-      }),
+    look,
   ]);
-  const { found, failures } = looks;
+  const names = request.peers.map(({ name }) => name);
+  const settled = await run.awaitSettled(known.owed ?? [], names);
+  const { found, failures } = settled ? await look() : first;
   const keepHealthy = request.onFailure === 'keep-healthy';
   if (failures.length > 0 && !keepHealthy) throw allOf(failures);
   const register = known.register ?? emptyRegister(fabric);
@@ -122,10 +132,7 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
 }
 
 /** Peers whose cluster a bootstrap must not use: by preflight's findings, or because it is another peer's or another cluster. */
-function unfitPeers(
-  looks: readonly { readonly peer: Peer; readonly clusterUid: string; readonly findings: readonly CheckFinding[] }[],
-  register: Register,
-): Failed[] {
+function unfitPeers(looks: readonly Seen[], register: Register): Failed[] {
   const unfit: Failed[] = [];
   const seen = new Map(register.peers.map((peer) => [peer.clusterUid, peer.name]));
   for (const { peer, clusterUid, findings } of looks) {
@@ -158,7 +165,7 @@ async function prepareWorker(
 ): Promise<{ certificatePem: string; fingerprint: string; notAfter: string; created: boolean }> {
   const { claimant } = run;
   const { binary, certificates } = request;
-  const undo: Undo = { title: 'release fabric authority', act: (activities) => activities.releaseAuthority({ claimant, scope: 'run' }) };
+  const undo: Undo = { title: 'release fabric authority', call: { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } };
   const [authority] = await together([
     () => run.step({ title: 'ensure fabric authority', undo }, (activities) => activities.ensureAuthority({ claimant, certificates })),
     // A release on the worker's disk is a cache: it touches no cluster, and is not undone.
@@ -181,7 +188,7 @@ async function prepareWorker(
 async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authorityPem: string): Promise<PeerResult> {
   const { claimant } = run;
   const { fabric, clusterlink, certificates } = request;
-  const undo: Undo = { title: 'take back gateway', act: (activities) => activities.releaseGateway({ claimant, peer, scope: 'run' }) };
+  const undo: Undo = { title: 'take back gateway', call: { activity: 'releaseGateway', input: { claimant, peer, scope: 'run' } } };
   const input = { claimant, peer, clusterlink, certificates, authorityPem };
   const prepared = await run.step({ title: 'prepare gateway', peer, undo }, (activities) => activities.prepareGateway(input));
   const { requestPem } = prepared;
@@ -205,13 +212,14 @@ async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authori
 async function settle(run: Run, members: readonly Joined[]): Promise<Residue[]> {
   const { claimant } = run;
   const left = await together(
-    members.map(({ peer }) => async (): Promise<Residue[]> => {
+    members.map(({ peer }) => async (): Promise<readonly Residue[]> => {
       try {
         await run.step({ title: 'settle gateway', peer, patience: 'look' }, (activities) => activities.settleGateway({ claimant, peer }));
         return [];
       } catch (error) {
-        const why = `what was kept for undoing is still there: ${problemOf(error).message}; the same bootstrap again drops it`;
-        return [{ peer: peer.name, object: `Secret ${peer.namespace}/skyfabric-earlier-${claimant.id}`, why }];
+        const why = `what was kept for undoing is still there: ${problemOf(error).message}`;
+        const call = { activity: 'settleGateway', input: { claimant, peer } } as const;
+        return run.owes(peer, { title: 'settle gateway', call }, why);
       }
     }),
   );

@@ -7,7 +7,8 @@ import { linksAmong } from '../src/model/topology';
 import { findGateways } from './inspecting';
 import { linkPeers } from './linking';
 import { membersOf, record, runOf } from './recording';
-import { addressOf, asRun, type Run, type Undo } from './run';
+import { addressOf } from './place';
+import { asRun, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** Input: `ConnectRequest`. Connected means that bytes flowed (`verify: probe`), on every importing peer. */
@@ -15,7 +16,8 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
   return asRun('ConnectServiceAcrossClusters', 'connection', connectRequest, input, async (run, request) => {
     const { fabric, service, from, to } = request;
     run.touches([...from, ...to], service);
-    const { register, members } = await membersOf(run, [...from, ...to]);
+    const { register, members, owed } = await membersOf(run, [...from, ...to]);
+    await run.awaitSettled(owed, [...from, ...to]);
     const placement = placementOf(from, to);
     const peers = Object.keys(placement.peerings)
       .sort()
@@ -76,8 +78,8 @@ function withdrawalsOf(
       return [
         place.name,
         {
-          imports: { title: 'withdraw import', act: (activities) => activities.releaseImports(input) },
-          exports: { title: 'withdraw export', act: (activities) => activities.releaseExports(input) },
+          imports: { title: 'withdraw import', call: { activity: 'releaseImports', input: input } },
+          exports: { title: 'withdraw export', call: { activity: 'releaseExports', input: input } },
         },
       ];
     }),
@@ -148,7 +150,7 @@ async function verifyImport(
   const { claimant } = run;
   const { service, access, verify, sources } = connection;
   const peer = addressOf(place);
-  const undo: Undo = { title: 'remove probe', act: (activities) => activities.removeProbe({ claimant, peer, service, access }) };
+  const undo: Undo = { title: 'remove probe', call: { activity: 'removeProbe', input: { claimant, peer, service, access } } };
   return run.step({ title: 'verify connection', peer: place, patience: 'verify', undo }, (activities) =>
     activities.verifyConnection({ claimant, peer, service, access, verify, sources }),
   );

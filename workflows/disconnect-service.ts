@@ -11,11 +11,12 @@ import { connectionsOf, observe, withdraw } from './withdrawing';
 export async function DisconnectService(input: unknown): Promise<DisconnectResult> {
   return asRun('DisconnectService', 'connection', disconnectRequest, input, async (run, request) => {
     const { fabric, service, from, to } = request;
-    const { register, members } = await membersOf(run, [...(from ?? []), ...(to ?? [])]);
+    const { register, members, owed } = await membersOf(run, [...(from ?? []), ...(to ?? [])]);
     const known = register.connections.filter((connection) => isOf(connection, service));
     // A connection that the register was never told of is looked for everywhere.
     const peers = known.length === 0 ? [...members.keys()] : peersOf(known, [...(from ?? []), ...(to ?? [])]);
     run.touches(peers, service);
+    await run.awaitSettled(owed, peers);
     const holdings = await observe(
       run,
       peers.flatMap((name) => members.get(name) ?? []),

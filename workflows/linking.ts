@@ -1,6 +1,7 @@
 // Links, made the same way by a bootstrap, a link request and a connection: one step a peer for all its links.
 import type { GatewayEndpoint } from '../src/model/peer';
-import { addressOf, type Place, type Run, type Undo } from './run';
+import { addressOf, type Place } from './place';
+import { type Run, type Undo } from './run';
 import { together } from './together';
 
 /** A peer, and where its gateway answers. */
@@ -33,7 +34,7 @@ export async function linkPeers(
       const peer = addressOf(place);
       const undo: Undo = {
         title: 'take back links',
-        act: (activities) => activities.releasePeerings({ claimant, peer, scope: 'run', selection: { remotes: names } }),
+        call: { activity: 'releasePeerings', input: { claimant, peer, scope: 'run', selection: { remotes: names } } },
       };
       return run.step({ title: 'create links', peer: place, undo }, (activities) =>
         activities.ensurePeerings({ claimant, peer, remotes: others, probe }),

@@ -1,17 +1,20 @@
 // How runs read and tell the fabric's register.
 import { workflowInfo } from '@temporalio/workflow';
+import type { OwedCleanup } from '../src/contract/owed';
 import { inverseOf, type Register, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import { remainingImports, type Taken } from '../src/model/withdrawal';
 import type { Run, Undo } from './run';
 
-/** The register of a fabric that must be there, with the named peers found in it. @throws not_found that names every unknown peer */
+/** The register of a fabric that must be there, with the named peers found in it, and what is owed to its peers. @throws not_found that names every unknown peer */
 export async function membersOf(
   run: Run,
   names: readonly string[],
-): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer> }> {
+): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer>; owed: readonly OwedCleanup[] }> {
   const { fabric } = run.claimant;
-  const { register } = await run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric }));
+  const { register, owed = [] } = await run.step({ title: 'read register', patience: 'look' }, (activities) =>
+    activities.readRegister({ fabric }),
+  );
   if (register === undefined) {
     throw new FabricError({
       code: 'not_found',
@@ -28,7 +31,7 @@ export async function membersOf(
       hint: 'Mend the name; clusters are added with `skyfabric bootstrap`.',
     });
   }
-  return { register, members };
+  return { register, members, owed };
 }
 
 /** Tells the fabric's register; taken back when the run is undone after all. */
@@ -36,7 +39,7 @@ export async function record(run: Run, register: Register, change: RegisterChang
   const { fabric } = run.claimant;
   const undo: Undo = {
     title: 'take back the register entry',
-    act: (activities) => activities.recordChange({ fabric, change: inverseOf(register, change) }),
+    call: { activity: 'recordChange', input: { fabric, change: inverseOf(register, change) } },
   };
   await run.step({ title: 'record in register', undo }, (activities) => activities.recordChange({ fabric, change }));
 }

@@ -3,6 +3,7 @@
 import {
   CancellationScope,
   isCancellation,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -10,7 +11,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { z } from 'zod';
-import type { Activities, Attempted, Change } from '../src/contract/activities';
+import type { Activities, Attempted, Change, Debt, OwedStep } from '../src/contract/activities';
+import { debtorsOf } from '../src/contract/debts';
+import type { OwedCleanup } from '../src/contract/owed';
 import { statusQuery } from '../src/contract/messages';
 import type { RunFailure } from '../src/contract/results';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
@@ -19,20 +22,16 @@ import { claimIdOf, type ClaimKind } from '../src/contract/workflow-ids';
 import type { Claimant, InventoryEntry } from '../src/model/claimant';
 import { durationMs } from '../src/model/duration';
 import { differences } from '../src/model/inventory';
-import type { PeerAddress } from '../src/model/peer';
 import { parseAll } from '../src/model/problems';
 import { activityOptions, type Deadlines, type Patience } from './activity-options';
+import { callUndo, debtsOf, type Owed } from './owing';
+import { addressOf, type Place } from './place';
 import { attemptsOf, failureOf, problemOf } from './problem';
 import { statusTable } from './status-table';
 import { together } from './together';
 
-/** A peer's address, and the task queue of its own worker if it has one. */
-export type Place = PeerAddress & { readonly taskQueue?: string | undefined };
-
-/** What takes a step back. It is idempotent and needs nothing from the step's result. */
-export interface Undo {
-  readonly title: string;
-  readonly act: (activities: Activities) => Promise<Attempted<Change>>;
+/** What takes a step back. It is idempotent and needs nothing from the step's result; as it is data, another workflow can do it as well. */
+export interface Undo extends OwedStep {
   /** It only tidies up after the step, which stays as it ended: nobody undoes a proof. */
   readonly tidies?: boolean;
 }
@@ -53,7 +52,7 @@ interface RegisteredUndo {
   readonly steps: string[];
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What every request has. */
 interface Request {
@@ -111,7 +110,10 @@ export class Run {
   private rollback: Rollback | undefined;
   private stage = 0;
   /** What is known to be left over so far. */
-  private readonly residue: Residue[] = [];
+  private readonly residue: Mutable<Residue>[] = [];
+  /** What SettleCleanup is to do, and has not been told yet. */
+  private readonly owed: Owed[] = [];
+  private handOvers = 0;
   /** The claims that this run makes or takes away: what they concern is its doing. */
   private readonly claims: Set<string>;
   private readonly failedSteps = new Map<unknown, StepStatus>();
@@ -151,6 +153,25 @@ export class Run {
     this.residue.push(...residue);
   }
 
+  /**
+   * Waits until earlier runs' owed cleanup of these peers is done, so that it cannot take back what this run does.
+   * @returns whether there was any @throws pending
+   */
+  async awaitSettled(owed: readonly OwedCleanup[], peers: readonly string[]): Promise<boolean> {
+    if (!owed.some((one) => one.peers.length === 0 || one.peers.some((peer) => peers.includes(peer)))) return false;
+    const { fabric } = this.claimant;
+    await this.step({ title: 'settle owed cleanup', patience: 'look' }, (activities) => activities.awaitSettled({ fabric, peers }));
+    return true;
+  }
+
+  /** Hands over one more step that could not be done, and tells what it leaves. */
+  async owes(peer: Place, step: OwedStep, why: string): Promise<readonly Residue[]> {
+    const residue: Mutable<Residue>[] = [{ peer: peer.name, object: step.title, why }];
+    this.owed.push({ step, peer });
+    await this.handOver(residue);
+    return residue;
+  }
+
   /** Begins a stage. Undoing goes back stage by stage; within one, peers are undone side by side. */
   beginStage(): void {
     this.stage += 1;
@@ -188,6 +209,7 @@ export class Run {
     const undos = this.undos.filter((entry) => entry.peer?.name === name);
     return CancellationScope.nonCancellable(async () => {
       const residue = [...(await this.undoChain(undos)), ...(await this.compareInventory(name, undos.length > 0))];
+      await this.handOver(residue);
       this.leaves(residue);
       return residue;
     });
@@ -211,6 +233,7 @@ export class Run {
     const touched = new Set(undos.flatMap((entry) => entry.peer?.name ?? []));
     const compared = await Promise.all([...this.inventories.keys()].map((name) => this.compareInventory(name, touched.has(name))));
     this.leaves(compared.flat());
+    await this.handOver(this.residue);
     this.rollback = {
       ...(failed === undefined ? {} : { failedStep: failed.title }),
       ...(failed?.peer === undefined ? {} : { failedPeer: failed.peer }),
@@ -247,8 +270,8 @@ export class Run {
   }
 
   /** Takes the given undos back, latest first, each only once; a failed one does not stop the others. */
-  private async undoChain(undos: readonly RegisteredUndo[]): Promise<Residue[]> {
-    const residue: Residue[] = [];
+  private async undoChain(undos: readonly RegisteredUndo[]): Promise<Mutable<Residue>[]> {
+    const residue: Mutable<Residue>[] = [];
     for (const entry of [...undos].reverse()) {
       this.undos.splice(this.undos.indexOf(entry), 1);
       const steps = entry.undo.tidies === true ? [] : this.steps.filter((step) => entry.steps.includes(step.id));
@@ -256,7 +279,7 @@ export class Run {
       for (const step of steps) step.state = 'undoing';
       this.publish();
       try {
-        await entry.undo.act(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'));
+        await callUndo(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'), entry.undo.call);
         for (const step of steps) {
           step.state = 'undone';
           // What it had done is no longer so.
@@ -265,6 +288,7 @@ export class Run {
         this.undone.push(`${entry.peer === undefined ? '' : `${entry.peer.name}: `}${entry.undo.title}`);
       } catch (error) {
         for (const step of steps) step.state = 'not-undone';
+        this.owed.push({ step: { title: entry.undo.title, call: entry.undo.call }, peer: entry.peer });
         residue.push({ peer: entry.peer?.name ?? '', object: entry.undo.title, why: problemOf(error).message });
       }
       this.publish();
@@ -272,7 +296,25 @@ export class Run {
     return residue;
   }
 
-  private async compareInventory(name: string, touched: boolean): Promise<Residue[]> {
+  /** Tells SettleCleanup what this run could not undo, and `more`; marks what that leaves on those peers. */
+  async handOver(residue: readonly Mutable<Residue>[], more: readonly Debt[] = []): Promise<void> {
+    const debts = [...debtsOf(this.owed.splice(0)), ...more];
+    // Runs that were begun before there was a SettleCleanup end as they did then.
+    if (debts.length === 0 || !patched('owed-cleanup')) return;
+    const { fabric } = this.claimant;
+    const concerned = debts.flatMap((debt) => (debtorsOf(debt).length === 0 ? [''] : debtorsOf(debt)));
+    const left = residue.filter(({ peer }) => concerned.includes(peer));
+    this.handOvers += 1;
+    const activities = this.activities(`fabric/hand-over-cleanup-${this.handOvers}`, 'hand over owed cleanup', undefined, 'undo');
+    try {
+      await activities.oweCleanup({ fabric, debts });
+      for (const one of left) one.owed = true;
+    } catch (error) {
+      for (const one of left) one.why = `${one.why}; nor could it be handed over: ${problemOf(error).message}`;
+    }
+  }
+
+  private async compareInventory(name: string, touched: boolean): Promise<Mutable<Residue>[]> {
     const known = this.inventories.get(name);
     if (known === undefined || !touched) return [];
     const { peer, before } = known;
@@ -321,12 +363,6 @@ export class Run {
   private publish(): void {
     setCurrentDetails(statusTable(this.status()));
   }
-}
-
-/** Only what an activity needs of a peer travels to it. */
-export function addressOf(peer: Place): PeerAddress {
-  const { name, context, kubeconfig, namespace } = peer;
-  return { name, context, namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
 }
 
 /** What was found on peers, and what failed; a peer is in one of them. */

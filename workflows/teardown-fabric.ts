@@ -1,28 +1,31 @@
 // TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
-// back, so what fails is told as residue, and the same request again goes on from there.
+// back, so what fails is told as residue, and the same request goes on from there: SettleCleanup makes it again until nothing is left.
 import { isCancellation } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
+import type { OwedCleanup } from '../src/contract/owed';
 import type { Register, RegisteredPeer } from '../src/contract/register';
 import type { TeardownResult } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
 import { FabricError } from '../src/errors/fabric-error';
-import { teardownRequest } from '../src/model/requests';
+import { teardownRequest, type TeardownRequest } from '../src/model/requests';
 import { takenWith } from '../src/model/withdrawal';
 import { problemOf } from './problem';
 import { membersOf, narrowedBy, recordForGood, runOf } from './recording';
-import { addressOf, asRun, type Run } from './run';
+import { addressOf } from './place';
+import { asRun, type Mutable, type Run } from './run';
 import { together } from './together';
 
 /** Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force`. */
 export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
   return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
     const { fabric } = request;
-    const { register, members } = await membersOf(run, request.peers ?? []);
+    const { register, members, owed } = await membersOf(run, request.peers ?? []);
     const leaving = [...members.values()].filter(({ name }) => request.peers === undefined || request.peers.includes(name));
     const staying = [...members.values()].filter((peer) => !leaving.includes(peer));
     run.touches(leaving.map(({ name }) => name));
     if (!request.force) refuseWhileShared(register, leaving, staying);
     const { residue, gone } = await takeAway(run, leaving, staying);
+    await forget(run, owed, gone);
     const ended = gone.length === members.size;
     if (ended) {
       const release = (activities: Activities): Promise<Attempted<Change>> =>
@@ -31,6 +34,7 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     }
     const { changed } = run;
     run.leaves(residue);
+    await owe(run, request, residue);
     // As long as anything is left of a peer, or of the authority, the register knows it: so the same request finds it again.
     const authorityStays = residue.some(({ peer }) => peer === '');
     if (gone.length > 0 && !authorityStays) {
@@ -43,10 +47,13 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     }
     if (residue.length > 0) {
       const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
+      const owedNow = residue.every((left) => left.owed === true);
       throw new FabricError({
         code: 'residue',
         message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
-        hint: 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
+        hint: owedNow
+          ? 'It is tried again by itself until nothing is left; see `skyfabric cleanup`.'
+          : 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
       });
     }
     return { fabric, peers: gone, ended, changed };
@@ -76,10 +83,10 @@ async function takeAway(
   run: Run,
   leaving: readonly RegisteredPeer[],
   staying: readonly RegisteredPeer[],
-): Promise<{ residue: Residue[]; gone: string[] }> {
+): Promise<{ residue: Mutable<Residue>[]; gone: string[] }> {
   const { claimant } = run;
   const names = leaving.map(({ name }) => name);
-  const residue: Residue[] = [];
+  const residue: Mutable<Residue>[] = [];
   const gone: string[] = [];
   const isAble = ({ name }: RegisteredPeer): boolean => !residue.some((left) => left.peer === name);
   /** Peers that stay lose what concerns the leaving ones; the leaving ones lose everything. A peer that failed is left alone. */
@@ -121,6 +128,21 @@ async function takeAway(
     );
     throw error;
   }
+}
+
+/** Peers that are gone are owed nothing any more. */
+async function forget(run: Run, owed: readonly OwedCleanup[], gone: readonly string[]): Promise<void> {
+  if (!owed.some(({ peers }) => peers.some((peer) => gone.includes(peer)))) return;
+  const { fabric } = run.claimant;
+  await run.step({ title: 'forget owed cleanup' }, (activities) => activities.forgetOwed({ fabric, peers: gone }));
+}
+
+/** Lets SettleCleanup make this request again until nothing is left. */
+async function owe(run: Run, request: TeardownRequest, residue: readonly Mutable<Residue>[]): Promise<void> {
+  if (residue.length === 0) return;
+  const { by, run: id } = run.claimant;
+  const peers = [...new Set(residue.flatMap(({ peer }) => (peer === '' ? [] : [peer])))].sort();
+  await run.handOver(residue, [{ kind: 'teardown', by, run: id, since: Date.now(), peers, request }]);
 }
 
 /** A step whose failure is residue and stops nobody else. */

@@ -6,7 +6,8 @@ import { unlinkRequest } from '../src/model/requests';
 import { linkName, linkOf } from '../src/model/topology';
 import { takenBetween } from '../src/model/withdrawal';
 import { membersOf, narrowedBy, record, runOf } from './recording';
-import { addressOf, asRun, type Run } from './run';
+import { addressOf } from './place';
+import { asRun, type Run } from './run';
 import { together } from './together';
 import { connectionsOf, observe, restoring, withdraw, type Holding } from './withdrawing';
 
@@ -16,7 +17,8 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     const { fabric, peers, force } = request;
     run.touches(peers);
     const link = linkOf(...peers);
-    const { register, members } = await membersOf(run, peers);
+    const { register, members, owed } = await membersOf(run, peers);
+    await run.awaitSettled(owed, peers);
     const holdings = await observe(
       run,
       peers.flatMap((name) => members.get(name) ?? []),

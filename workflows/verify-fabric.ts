@@ -10,7 +10,8 @@ import { DEFAULT_PROBE_IMAGE, type Access, type Service } from '../src/model/con
 import { verifyRequest, type VerifyRequest } from '../src/model/requests';
 import { problemOf } from './problem';
 import { membersOf } from './recording';
-import { addressOf, asRun, lookAtEach, type Run, type Undo } from './run';
+import { addressOf } from './place';
+import { asRun, lookAtEach, type Run, type Undo } from './run';
 import { together } from './together';
 import { Turns } from './turns';
 import { wantedProofs, type Direction, type WantedImport } from './wanted-proofs';
@@ -167,13 +168,13 @@ class Verifying {
       privileged: false,
     };
     const peer = addressOf(place);
-    const removeEcho: Undo = { title: 'remove echo server', act: (activities) => activities.removeEcho({ claimant, peer, of: 'claim' }) };
+    const removeEcho: Undo = { title: 'remove echo server', call: { activity: 'removeEcho', input: { claimant, peer, of: 'claim' } } };
     await run.step({ title: 'start echo server', peer: place, undo: removeEcho }, (activities) =>
       activities.ensureEcho({ claimant, peer, service, image }),
     );
     const undo: Undo = {
       title: 'withdraw echo server',
-      act: (activities) => activities.releaseExports({ claimant, peer, scope: 'claim', selection: { service } }),
+      call: { activity: 'releaseExports', input: { claimant, peer, scope: 'claim', selection: { service } } },
     };
     await run.step({ title: 'export echo server', peer: place, undo }, (activities) =>
       activities.ensureExport({ claimant, peer, service, importers, adopt: false }),
@@ -189,7 +190,7 @@ class Verifying {
     const sources = [from];
     const undo: Undo = {
       title: `withdraw echo server of ${from}`,
-      act: (activities) => activities.releaseImports({ claimant, peer, scope: 'claim', selection: { service } }),
+      call: { activity: 'releaseImports', input: { claimant, peer, scope: 'claim', selection: { service } } },
     };
     await this.run.step({ title: `import echo server of ${from}`, peer: place, undo }, (activities) =>
       activities.ensureImport({ claimant, peer, service, sources, loadBalancing: 'round-robin', merge: false, adopt: false }),
@@ -215,7 +216,7 @@ class Verifying {
   /** Takes away what a probe may have left. */
   private removing(place: RegisteredPeer, claimant: Claimant, service: Service, access: Access): Undo {
     const peer = addressOf(place);
-    return { title: 'remove probe', tidies: true, act: (activities) => activities.removeProbe({ claimant, peer, service, access }) };
+    return { title: 'remove probe', tidies: true, call: { activity: 'removeProbe', input: { claimant, peer, service, access } } };
   }
 
   /** Says why there is no proof instead of failing. @param peers those that it takes */

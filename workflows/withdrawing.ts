@@ -4,7 +4,8 @@ import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/a
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
 import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
-import { addressOf, lookAtAll, type Place, type Run, type Undo } from './run';
+import { addressOf, type Place } from './place';
+import { lookAtAll, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** What connections and links a peer holds, as its cluster says. */
@@ -127,7 +128,7 @@ export function restoring(run: Run, holding: Holding, kinds: readonly string[]):
   const objects = holding.objects.filter((object) => kinds.includes(object.kind));
   return {
     title: `restore ${kinds[0]?.toLowerCase() ?? ''}s`,
-    act: (activities) => activities.restoreObjects({ claimant, peer: addressOf(holding.place), objects }),
+    call: { activity: 'restoreObjects', input: { claimant, peer: addressOf(holding.place), objects } },
   };
 }
 

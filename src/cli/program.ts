@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { bootstrapCommand } from './bootstrap';
 import { checkCommand } from './check';
+import { cleanupCommand } from './cleanup';
 import { completionCommand } from './completion';
 import { connectCommand } from './connect';
 import { EXIT, type CliContext, type ExitCode } from './context';
@@ -26,7 +27,7 @@ type MakeCommand = (context: CliContext) => Command;
 const GROUPS: readonly (readonly [heading: string, commands: readonly MakeCommand[]])[] = [
   ['Try it:', [playgroundCommand]],
   ['Temporal and workers:', [devCommand, workerCommand]],
-  ['Fabrics:', [checkCommand, bootstrapCommand, linkCommand, unlinkCommand, teardownCommand]],
+  ['Fabrics:', [checkCommand, bootstrapCommand, linkCommand, unlinkCommand, teardownCommand, cleanupCommand]],
   ['Services:', [connectCommand, disconnectCommand]],
   ['Looking:', [statusCommand, historyCommand, graphCommand, verifyCommand, diagnoseCommand]],
   ['Shell:', [completionCommand]],

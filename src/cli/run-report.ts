@@ -1,5 +1,5 @@
 // What is said of a run that did not end as wished, or that is left to itself.
-import type { Problem, Rollback } from '../contract/status';
+import type { Problem, Residue, Rollback } from '../contract/status';
 import type { TemporalTarget } from '../temporal/connection';
 import type { Paint } from './paint';
 import { oneLine, plain } from './plain';
@@ -26,8 +26,15 @@ export function rollbackLines(rollback: Rollback, paint: Paint): string[] {
     `  Undone: ${undone.length === 0 ? (residue.length === 0 ? 'nothing had to be' : 'nothing') : undone.map(oneLine).join(', ')}`,
     ...(counts.length === 0 ? [] : [`  Objects of the fabric: ${counts.join('; ')}`]),
     residue.length === 0 ? `  ${paint('green', 'Residue: none')}` : `  ${paint('red', 'Residue:')}`,
-    ...residue.map(({ peer, object, why }) => `    ${peer === '' ? 'fabric' : oneLine(peer)}: ${oneLine(object)}: ${oneLine(why)}`),
+    ...residue.map(residueLine),
+    ...(residue.some(({ owed }) => owed === true)
+      ? ['  What is owed is tried again by itself until nothing is left; see `skyfabric cleanup`.']
+      : []),
   ];
+}
+
+function residueLine({ peer, object, why, owed }: Residue): string {
+  return `    ${peer === '' ? 'fabric' : oneLine(peer)}: ${oneLine(object)}: ${oneLine(why)}${owed === true ? ' (owed)' : ''}`;
 }
 
 /**

@@ -4,6 +4,8 @@ import type { Access, LoadBalancing, Service, Verify } from '../model/connection
 import type { Claimant, InventoryEntry } from '../model/claimant';
 import type { BinaryOptions, CertificateOptions, GatewayOptions } from '../model/gateway';
 import type { GatewayEndpoint, Peer, PeerAddress } from '../model/peer';
+import type { TeardownRequest } from '../model/requests';
+import type { OwedCleanup } from './owed';
 import type { Register, RegisterChange } from './register';
 import type { CheckFinding, ImportProof, LinkMeasure } from './results';
 
@@ -66,6 +68,19 @@ export interface Selection {
   /** Only these claims. */
   readonly claims?: readonly string[];
 }
+
+/** A claim, whoever holds it, and the objects that carry it on one peer. */
+export interface ClaimHolder {
+  readonly claim: string;
+  /** Workflow id and run id of the run that set it. */
+  readonly by: string;
+  readonly run: string;
+  /** `Kind namespace/name`. */
+  readonly objects: readonly string[];
+}
+
+/** How a run fares or ended; `unknown`: the server has no such run, or none any more. */
+export type RunState = 'running' | 'done' | 'failed' | 'cancelled' | 'terminated' | 'timed-out' | 'unknown';
 
 /** All activities. In Temporal each answers with `Attempted<…>` of what is given here. */
 export interface Steps {
@@ -198,8 +213,25 @@ export interface Steps {
   }): Promise<Change>;
 
   // activities/register.ts
-  readRegister(input: { readonly fabric: string }): Promise<{ readonly register?: Register }>;
+  /** With what is owed to the fabric's peers, if anything. */
+  readRegister(input: { readonly fabric: string }): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }>;
   recordChange(input: { readonly fabric: string; readonly change: RegisterChange }): Promise<Change>;
+
+  // activities/owed-cleanup.ts
+  /** Hands what could not be undone to SettleCleanup, which is started by it. */
+  oweCleanup(input: { readonly fabric: string; readonly debts: readonly Debt[] }): Promise<Change>;
+  /** Returns once nothing is owed to these peers, after it has been tried at once. @throws pending, with what is owed and why it fails */
+  awaitSettled(input: { readonly fabric: string; readonly peers: readonly string[] }): Promise<Change>;
+  /** What is owed to these peers is not needed any more: they have been torn down. */
+  forgetOwed(input: { readonly fabric: string; readonly peers: readonly string[] }): Promise<Change>;
+
+  // activities/claim-list.ts: read-only.
+  listClaims(input: { readonly fabric: string; readonly peer: PeerAddress }): Promise<{ readonly holders: readonly ClaimHolder[] }>;
+  /** The state of each run, in the same order. */
+  judgeRuns(input: {
+    readonly fabric: string;
+    readonly runs: readonly { readonly by: string; readonly run: string }[];
+  }): Promise<{ readonly states: readonly RunState[] }>;
 }
 
 export interface GatewayInput {
@@ -225,3 +257,58 @@ export interface Attempted<T> {
 export type Activities = {
   [Name in keyof Steps]: (...input: Parameters<Steps[Name]>) => Promise<Attempted<Awaited<ReturnType<Steps[Name]>>>>;
 };
+
+/** The activities that take something back. All are idempotent and find what to do by claim. */
+type UndoActivity = Extract<
+  keyof Steps,
+  | 'releaseAuthority'
+  | 'releaseExports'
+  | 'releaseGateway'
+  | 'releaseImports'
+  | 'releasePeerings'
+  | 'recordChange'
+  | 'removeEcho'
+  | 'removeProbe'
+  | 'restoreObjects'
+  | 'settleGateway'
+>;
+
+/** An undo as data, so that another workflow can carry it out: one activity and its input. */
+export type UndoCall = {
+  [Name in UndoActivity]: { readonly activity: Name; readonly input: Parameters<Steps[Name]>[0] };
+}[UndoActivity];
+
+/** One undo that is owed, as an operator would name it. */
+export interface OwedStep {
+  readonly title: string;
+  readonly call: UndoCall;
+}
+
+interface DebtOrigin {
+  /** Workflow id of the run that owes it. */
+  readonly by: string;
+  /** Its run id. */
+  readonly run: string;
+  /** When it was handed over: milliseconds since the epoch. */
+  readonly since: number;
+}
+
+/** What a rolled-back run left on one peer: its undos, in the order in which they are to be carried out. */
+export interface UndoDebt extends DebtOrigin {
+  readonly kind: 'undo';
+  /** Empty for the fabric itself. */
+  readonly peer: string;
+  /** Of the peer's own worker, if it has one. */
+  readonly taskQueue?: string | undefined;
+  readonly steps: readonly OwedStep[];
+}
+
+/** A teardown that could not finish: the same request goes on where it stands. */
+interface TeardownDebt extends DebtOrigin {
+  readonly kind: 'teardown';
+  /** The peers where something is left. */
+  readonly peers: readonly string[];
+  readonly request: TeardownRequest;
+}
+
+export type Debt = UndoDebt | TeardownDebt;

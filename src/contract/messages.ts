@@ -1,9 +1,11 @@
 // Queries and signals by which runs and the fabric's register are read and told.
 import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { Debt } from './activities';
+import type { OwedCleanup } from './owed';
 import type { Register, RegisterChange } from './register';
 import type { RunStatus } from './status';
 
-/** Every step of a run: state, attempts, last error. Answered by all workflows but GuardFabric. */
+/** Every step of a run: state, attempts, last error. Answered by all workflows but GuardFabric and SettleCleanup. */
 export const statusQuery = defineQuery<RunStatus>('status');
 
 /** The fabric's register. Answered by GuardFabric. */
@@ -11,3 +13,15 @@ export const registerQuery = defineQuery<Register>('register');
 
 /** Tells GuardFabric what a run has changed. */
 export const recordSignal = defineSignal<[RegisterChange]>('record');
+
+/** What is owed to the peers of a fabric. Answered by SettleCleanup. */
+export const owedQuery = defineQuery<readonly OwedCleanup[]>('owed');
+
+/** Hands owed cleanup to SettleCleanup. */
+export const oweSignal = defineSignal<[readonly Debt[]]>('owe');
+
+/** Lets SettleCleanup try everything that is owed to these peers now; all, when none are named. */
+export const retrySignal = defineSignal<[{ readonly peers?: readonly string[] }]>('retry');
+
+/** Tells SettleCleanup that nothing is owed to these peers any more. */
+export const forgetSignal = defineSignal<[{ readonly peers: readonly string[] }]>('forget');

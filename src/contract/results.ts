@@ -2,6 +2,7 @@
 import type { GatewayEndpoint } from '../model/peer';
 import type { Service } from '../model/connection';
 import type { Link } from '../model/topology';
+import type { OwedCleanup } from './owed';
 import type { Problem, Residue, Rollback } from './status';
 
 export interface PeerResult {
@@ -92,6 +93,29 @@ export interface VerifyResult {
   /** Each link twice, once for each direction. */
   readonly links: readonly LinkProof[];
   readonly connections: readonly ConnectionProof[];
+}
+
+/** What a run left that nobody answers for any more: it was terminated, or it ended without taking it back. */
+export interface Orphan {
+  readonly peer: string;
+  readonly claim: string;
+  /** Workflow id and run id of the run that left it. */
+  readonly by: string;
+  readonly run: string;
+  /** What became of that run: `was terminated`. */
+  readonly why: string;
+  /** `Kind namespace/name` of everything that carries the claim. */
+  readonly objects: readonly string[];
+}
+
+export interface CleanupResult {
+  readonly fabric: string;
+  readonly owed: readonly OwedCleanup[];
+  readonly orphans: readonly Orphan[];
+  /** Whether the orphans were removed; without `remove` they are only told. */
+  readonly removed: boolean;
+  /** Peers that could not be looked at. */
+  readonly unseen: readonly { readonly peer: string; readonly problem: Problem }[];
 }
 
 /** Details of a failed run's ApplicationFailure. */

@@ -2,6 +2,7 @@
 import {
   bootstrapRequest,
   checkRequest,
+  cleanUpRequest,
   connectRequest,
   disconnectRequest,
   linkRequest,
@@ -10,6 +11,7 @@ import {
   verifyRequest,
   type BootstrapRequestInput,
   type CheckRequestInput,
+  type CleanUpRequestInput,
   type ConnectRequestInput,
   type DisconnectRequestInput,
   type LinkRequestInput,
@@ -19,10 +21,20 @@ import {
 } from '../model/requests';
 import { parseAll } from '../model/problems';
 import { sha256 } from '../model/sha256';
-import type { BootstrapResult, CheckResult, ConnectResult, DisconnectResult, LinkResult, TeardownResult, VerifyResult } from './results';
+import type {
+  BootstrapResult,
+  CheckResult,
+  CleanupResult,
+  ConnectResult,
+  DisconnectResult,
+  LinkResult,
+  TeardownResult,
+  VerifyResult,
+} from './results';
 import {
   bootstrapWorkflowId,
   checkWorkflowId,
+  cleanUpWorkflowId,
   connectWorkflowId,
   disconnectWorkflowId,
   linkWorkflowId,
@@ -41,6 +53,7 @@ export interface Runs {
   TeardownFabric: { input: TeardownRequestInput; result: TeardownResult };
   CheckClusters: { input: CheckRequestInput; result: CheckResult };
   VerifyFabric: { input: VerifyRequestInput; result: VerifyResult };
+  CleanUpFabric: { input: CleanUpRequestInput; result: CleanupResult };
 }
 export type RunKind = keyof Runs;
 
@@ -107,6 +120,11 @@ const PREPARE: Readonly<Record<RunKind, (input: unknown) => PreparedRun>> = {
   CheckClusters: (input) => {
     const request = parseAll(checkRequest, input, 'check');
     return { request, workflowId: checkWorkflowId(request), summary: `check ${request.peers.map(({ name }) => name).join(', ')}` };
+  },
+  CleanUpFabric: (input) => {
+    const request = parseAll(cleanUpRequest, input, 'cleanup');
+    const summary = request.remove === undefined ? 'look for orphans' : 'remove orphans';
+    return { request, workflowId: cleanUpWorkflowId(request.fabric), summary };
   },
   VerifyFabric: (input) => {
     const request = parseAll(verifyRequest, input, 'verify');

@@ -36,6 +36,8 @@ export interface Residue {
   /** `Kind namespace/name`, or a step whose undoing failed. */
   readonly object: string;
   readonly why: string;
+  /** It is owed: SettleCleanup tries it until it succeeds. */
+  readonly owed?: boolean;
 }
 
 /** The proof of a rollback. */

@@ -8,6 +8,8 @@ const READABLE = 80;
 
 export const guardWorkflowId = (fabric: string): string => `fabric/${fabric}`;
 
+export const settleWorkflowId = (fabric: string): string => `cleanup/${fabric}`;
+
 export const bootstrapWorkflowId = (request: Pick<BootstrapRequest, 'fabric' | 'peers'>): string =>
   `bootstrap/${request.fabric}/${nameList(request.peers.map((peer) => peer.name))}`;
 
@@ -28,6 +30,8 @@ export const checkWorkflowId = (request: Pick<CheckRequest, 'fabric' | 'peers'>)
   `check/${request.fabric}/${nameList(request.peers.map((peer) => peer.name))}`;
 
 export const verifyWorkflowId = (fabric: string): string => `verify/${fabric}`;
+
+export const cleanUpWorkflowId = (fabric: string): string => `orphans/${fabric}`;
 
 /** Kinds of claims: a bootstrap's (gateways and links), a link request's, a connection's, a verification's (all of it temporary). */
 export type ClaimKind = 'bootstrap' | 'link' | 'connection' | 'verification';

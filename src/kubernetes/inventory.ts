@@ -56,16 +56,20 @@ export interface GatewayNamespaces {
   readonly operator?: string;
 }
 
+interface InventoryOptions {
+  readonly fabric: string;
+  /** Where Secrets, Deployments and the like are looked for: a worker need not read everybody's. Default: everywhere. */
+  readonly namespaces?: GatewayNamespaces;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** All objects that carry the fabric's labels, sorted; kinds that the cluster does not know count as empty. */
-export async function takeInventory(
-  cluster: Cluster,
-  options: {
-    readonly fabric: string;
-    /** Where Secrets, Deployments and the like are looked for: a worker need not read everybody's. Default: everywhere. */
-    readonly namespaces?: GatewayNamespaces;
-    readonly signal?: AbortSignal | undefined;
-  },
-): Promise<InventoryEntry[]> {
+export async function takeInventory(cluster: Cluster, options: InventoryOptions): Promise<InventoryEntry[]> {
+  return (await listManaged(cluster, options)).map(entryOf).sort((a, b) => (a.object < b.object ? -1 : 1));
+}
+
+/** The objects themselves, kind by kind. */
+export async function listManaged(cluster: Cluster, options: InventoryOptions): Promise<KubeObject[]> {
   const { fabric, namespaces, signal } = options;
   const operators = [namespaces?.gateway, namespaces?.operator].filter((name, index) => index === 0 || name !== undefined);
   const queries: ListQuery[] = [
@@ -76,10 +80,7 @@ export async function takeInventory(
   const lists = await Promise.all(
     queries.map((query) => listIfKnown(cluster, { ...query, labelSelector: fabricSelector(fabric) }, signal)),
   );
-  return lists
-    .flat()
-    .map(entryOf)
-    .sort((a, b) => (a.object < b.object ? -1 : 1));
+  return lists.flat();
 }
 
 /** What differs between two inventories of the same cluster; an object also counts as changed when its claims do. */

@@ -190,6 +190,20 @@ export const checkRequest = z.strictObject({ ...common, peers, clusterlink: gate
 export type CheckRequest = z.output<typeof checkRequest>;
 export type CheckRequestInput = z.input<typeof checkRequest>;
 
+/** A claim, and the run that set it. */
+const claimOfRun = z.strictObject({ claim: z.string().min(1).max(63), run: z.string().min(1).max(100) });
+
+/** Input of `CleanUpFabric`: without `remove` it only looks. */
+export const cleanUpRequest = z.strictObject({
+  ...common,
+  /** Clusters besides the fabric's peers: where a bootstrap was broken off, the register knows none. */
+  peers: peers.optional(),
+  /** Which orphans are removed: those that were shown, or whatever is found. */
+  remove: z.union([z.literal('all'), z.array(claimOfRun).min(1)]).optional(),
+});
+export type CleanUpRequest = z.output<typeof cleanUpRequest>;
+export type CleanUpRequestInput = z.input<typeof cleanUpRequest>;
+
 function noDuplicates(names: readonly string[], context: z.core.$RefinementCtx<string[]>): void {
   names.forEach((name, index) => {
     if (names.indexOf(name) < index)

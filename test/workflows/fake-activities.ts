@@ -61,6 +61,11 @@ export function fakeActivities(): FakeActivities {
     releaseExports: () => done,
     observeClaims: () => ({ claims: [], objects: [] }),
     restoreObjects: () => done,
+    oweCleanup: () => done,
+    awaitSettled: () => ({ changed: false }),
+    forgetOwed: () => done,
+    listClaims: () => ({ holders: [] }),
+    judgeRuns: ({ runs }: Parameters<Steps['judgeRuns']>[0]) => ({ states: runs.map(() => 'done' as const) }),
     readRegister: () => (register === undefined ? {} : { register }),
     recordChange: ({ fabric, change }: Parameters<Steps['recordChange']>[0]) => {
       register = applyChange(register ?? emptyRegister(fabric), change);

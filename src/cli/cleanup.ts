@@ -1,0 +1,131 @@
+// `skyfabric cleanup`: what is owed to a fabric's peers, and what was left by runs that nobody answers for any more.
+import { Command } from 'commander';
+import type { OwedCleanup } from '../contract/owed';
+import type { CleanupResult, Orphan } from '../contract/results';
+import type { CleanUpRequestInput } from '../model/requests';
+import { addCommonFlags, addWaitFlags, readWaitFlags, RUN_FLAGS, type WaitFlags } from './common-flags';
+import { EXIT, type CliContext } from './context';
+import { loadCleanup, loadRuns } from './lazy';
+import type { Paint } from './paint';
+import { peerLabels, peersOf } from './peer-flags';
+import { oneLine } from './plain';
+import { Problems } from './problems';
+import { addRequestFlags, flagLabel, patchOf, repeatableOption, type FlagValues } from './request-flags';
+import { span } from './table';
+
+/** The command; asks before it removes anything, unless `--yes`. */
+export function cleanupCommand(context: CliContext): Command {
+  const command = new Command('cleanup')
+    .description('show what is owed to peers that were away, and what broken-off runs have left; remove it on confirmation')
+    .optionsGroup('Cleanup:')
+    .option('-y, --yes', 'do not ask: try now what is owed, and remove what was left')
+    .addOption(repeatableOption('--forget <peer>', 'give up what is owed to this peer, whose cluster will never come back; repeatable'))
+    .optionsGroup('Peers:')
+    .addOption(repeatableOption('--peer <name=context>', 'also this cluster, which the fabric does not know as a peer; repeatable'))
+    .option('--kubeconfig <file>', "kubeconfig that has the contexts, on the worker's machine (default: the worker's own)")
+    .option('--namespace <name>', 'namespace of the gateways of --peer (default: clusterlink-system)');
+  addWaitFlags(addRequestFlags(command.optionsGroup('Run:'), RUN_FLAGS));
+  addCommonFlags(command).addHelpText(
+    'after',
+    `
+Examples:
+    $ skyfabric cleanup
+  After a bootstrap was terminated, which the register knows nothing of:
+    $ skyfabric cleanup --peer west=kind-west --peer east=kind-east
+  The cluster of a peer is gone for ever:
+    $ skyfabric cleanup --forget south`,
+  );
+  return command.action(() => cleanUp(context, command.opts<FlagValues>()));
+}
+
+async function cleanUp(context: CliContext, values: FlagValues): Promise<void> {
+  const problems = new Problems();
+  const flags = readWaitFlags(values, context, problems);
+  const peers = values['peer'] === undefined ? undefined : peersOf(values, {}, context.cwd, problems);
+  const look = { ...patchOf(RUN_FLAGS, values, problems), ...(peers === undefined ? {} : { peers }) } as CleanUpRequestInput;
+  const label = flagLabel(RUN_FLAGS, peerLabels({ peers }), false);
+  problems.addRequest('CleanUpFabric', look, label);
+  problems.throwIfAny('cleanup');
+  const forgotten = (values['forget'] ?? []) as readonly string[];
+  if (forgotten.length > 0) {
+    await loadCleanup().forgetOwed(flags, look.fabric ?? 'default', forgotten);
+    context.stderr.write(`Nothing is owed to ${forgotten.map(oneLine).join(', ')} any more.\n`);
+    return;
+  }
+  if (values['yes'] === true) {
+    await loadCleanup().retryOwed(flags, look.fabric ?? 'default');
+    await carryOut(context, flags, { ...look, remove: 'all' });
+    return;
+  }
+  const seen = await carryOut(context, flags, look);
+  if (seen === undefined || (seen.orphans.length === 0 && seen.owed.length === 0)) return;
+  if (context.ask === undefined) {
+    context.stderr.write('Nothing was touched; with --yes it is tried and removed.\n');
+    return;
+  }
+  const answer = await context.ask(`${question(seen)} [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) {
+    context.stderr.write('Nothing was touched.\n');
+    context.exitCode = EXIT.failed;
+    return;
+  }
+  if (seen.owed.length > 0) await loadCleanup().retryOwed(flags, seen.fabric);
+  // Only what was shown.
+  const remove = seen.orphans.map(({ claim, run }) => ({ claim, run }));
+  if (remove.length > 0) await carryOut(context, flags, { ...look, remove });
+}
+
+/** Runs the workflow and prints its result; the result itself when it was printed for people. */
+async function carryOut(context: CliContext, flags: WaitFlags, input: CleanUpRequestInput): Promise<CleanupResult | undefined> {
+  let result: CleanupResult | undefined;
+  await loadRuns().carryOut(
+    context,
+    {
+      kind: 'CleanUpFabric',
+      input,
+      title: input.remove === undefined ? 'look for what was left' : 'remove what was left',
+      render: (found, paint) => {
+        result = found;
+        return render(found, paint);
+      },
+    },
+    flags,
+  );
+  return result;
+}
+
+function question({ owed, orphans }: CleanupResult): string {
+  const parts = [
+    ...(owed.length === 0 ? [] : ['try now what is owed']),
+    ...(orphans.length === 0
+      ? []
+      : [`remove what ${orphans.length === 1 ? 'this claim stands' : `these ${orphans.length} claims stand`} on`]),
+  ];
+  const text = parts.join(', and ');
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`;
+}
+
+function render({ fabric, owed, orphans, removed, unseen }: CleanupResult, paint: Paint): string {
+  const lines = [
+    ...unseen.map(({ peer, problem }) => `${paint('yellow', 'Not looked at')} ${oneLine(peer)}: ${oneLine(problem.message)}`),
+    ...owed.flatMap((debt) => owedLines(debt, paint)),
+    ...orphans.flatMap((orphan) => orphanLines(orphan, removed, paint)),
+  ];
+  return lines.length === 0 ? `Nothing is owed, and nothing was left in fabric ${fabric}.` : lines.join('\n');
+}
+
+function owedLines({ by, peers, left, since, attempts, lastError, nextTryAt }: OwedCleanup, paint: Paint): string[] {
+  const where = peers.length === 0 ? 'the fabric' : peers.join(', ');
+  const next = nextTryAt === undefined ? 'it is being tried' : `tried again at ${new Date(nextTryAt).toISOString()}`;
+  return [
+    `${paint('yellow', 'Owed')} to ${oneLine(where)} by ${oneLine(by)} for ${span(Date.now() - since)}: ${left.map(oneLine).join(', ')}`,
+    `  ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; ${next}${lastError === undefined ? '' : `; the last failed: ${oneLine(lastError.message)}`}`,
+  ];
+}
+
+function orphanLines({ peer, claim, by, run, why, objects }: Orphan, removed: boolean, paint: Paint): string[] {
+  return [
+    `${removed ? paint('green', 'Removed') : paint('red', 'Left')} on ${oneLine(peer)}: claim ${oneLine(claim)}, of ${oneLine(by)} (${oneLine(run)}), which ${why}`,
+    ...objects.map((object) => `    ${oneLine(object)}`),
+  ];
+}

@@ -1,0 +1,129 @@
+// CleanUpFabric: finds what runs have left that nobody answers for (a terminated run is never undone), and removes it when told to.
+import type { UndoCall } from '../src/contract/activities';
+import { emptyRegister } from '../src/contract/register';
+import type { CleanupResult, Orphan } from '../src/contract/results';
+import { FabricError } from '../src/errors/fabric-error';
+import type { Claimant } from '../src/model/claimant';
+import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
+import { callUndo } from './owing';
+import { isOrphan, reasonOf, type Held } from './orphans';
+import { addressOf, type Place } from './place';
+import { problemOf } from './problem';
+import { asRun, lookAtEach, type Run } from './run';
+import { together } from './together';
+
+/** Input: `CleanUpRequest`. What cannot be removed now is owed. @throws residue */
+export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
+  return asRun('CleanUpFabric', 'verification', cleanUpRequest, input, async (run, request) => {
+    const { fabric, remove } = request;
+    const { register, owed = [] } = await run.step({ title: 'read register', patience: 'look' }, (activities) =>
+      activities.readRegister({ fabric }),
+    );
+    const places = placesOf(register?.peers ?? [], request.peers ?? []);
+    run.touches(places.map(({ name }) => name));
+    const { found, failures } = await lookAtEach(places, async (peer) => {
+      const { holders } = await run.step({ title: 'list claims', peer, patience: 'look' }, (activities) =>
+        activities.listClaims({ fabric, peer: addressOf(peer) }),
+      );
+      return holders.map((holder): Held => ({ peer: peer.name, ...holder }));
+    });
+    const held = found.flat();
+    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed });
+    const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
+    const chosen = orphans.filter((orphan) => isChosen(orphan, remove));
+    if (chosen.length > 0) await removeAll(run, places, chosen);
+    return { fabric, owed, orphans: remove === undefined ? orphans : chosen, removed: chosen.length > 0, unseen };
+  });
+}
+
+/** The fabric's peers, and those that the request names besides. */
+function placesOf(members: readonly Place[], named: readonly Place[]): Place[] {
+  return [...new Map([...members, ...named].map((place) => [place.name, place])).values()];
+}
+
+async function judge(run: Run, held: readonly Held[], known: Parameters<typeof isOrphan>[2]): Promise<Orphan[]> {
+  if (held.length === 0) return [];
+  const { fabric } = run.claimant;
+  const runs = [...new Map(held.map((one) => [`${one.by} ${one.run}`, { by: one.by, run: one.run }])).values()];
+  const { states } = await run.step({ title: 'look up runs', patience: 'look' }, (activities) => activities.judgeRuns({ fabric, runs }));
+  return held.flatMap((one) => {
+    const state = states[runs.findIndex(({ by, run: id }) => by === one.by && id === one.run)] ?? 'unknown';
+    return isOrphan(one, state, known) ? [{ ...one, why: reasonOf(state) }] : [];
+  });
+}
+
+function isChosen({ claim, run }: Orphan, remove: CleanUpRequest['remove']): boolean {
+  if (remove === undefined) return false;
+  return remove === 'all' || remove.some((one) => one.claim === claim && one.run === run);
+}
+
+/** Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. */
+async function removeAll(run: Run, places: readonly Place[], orphans: readonly Orphan[]): Promise<void> {
+  const failed: string[] = [];
+  for (const { title, of, onFabric } of REMOVALS) {
+    run.beginStage();
+    await together(
+      orphans.map((orphan) => async () => {
+        const place = places.find(({ name }) => name === orphan.peer);
+        if (place === undefined) return;
+        const call = of({ fabric: run.claimant.fabric, id: orphan.claim, by: orphan.by, run: orphan.run }, place);
+        if (call === undefined) return;
+        try {
+          const options = { title: `${title} of ${orphan.claim}`, peer: onFabric === true ? undefined : place };
+          await run.step(options, (activities) => callUndo(activities, call));
+        } catch (error) {
+          const why = problemOf(error).message;
+          run.leaves(await run.owes(place, { title: `${title} of ${orphan.claim}`, call }, why));
+          failed.push(`${place.name}: ${title} of ${orphan.claim}: ${why}`);
+        }
+      }),
+    );
+  }
+  if (failed.length === 0) return;
+  throw new FabricError({
+    code: 'residue',
+    message: `not everything could be removed:\n  ${failed.join('\n  ')}`,
+    hint: 'It is owed now, and tried until it succeeds; see `skyfabric cleanup`.',
+  });
+}
+
+/** What takes back everything that one run's claim may stand on; each is harmless where there is nothing. */
+const REMOVALS: readonly {
+  readonly title: string;
+  readonly of: (claimant: Claimant, peer: Place) => UndoCall | undefined;
+  /** On the fabric's own task queue, not the peer's. */
+  readonly onFabric?: boolean;
+}[] = [
+  {
+    title: 'withdraw imports',
+    of: (claimant, peer) => ({ activity: 'releaseImports', input: { claimant, peer: addressOf(peer), scope: 'run', selection: {} } }),
+  },
+  {
+    title: 'withdraw exports',
+    of: (claimant, peer) => ({ activity: 'releaseExports', input: { claimant, peer: addressOf(peer), scope: 'run', selection: {} } }),
+  },
+  {
+    title: 'remove echo servers',
+    of: (claimant, peer) =>
+      claimant.id.startsWith('verification-')
+        ? { activity: 'removeEcho', input: { claimant, peer: addressOf(peer), of: 'claim' } }
+        : undefined,
+  },
+  {
+    title: 'take back links',
+    of: (claimant, peer) => ({ activity: 'releasePeerings', input: { claimant, peer: addressOf(peer), scope: 'run', selection: {} } }),
+  },
+  {
+    title: 'take back gateway',
+    of: (claimant, peer) =>
+      claimant.id.startsWith('bootstrap-')
+        ? { activity: 'releaseGateway', input: { claimant, peer: addressOf(peer), scope: 'run' } }
+        : undefined,
+  },
+  {
+    title: 'release fabric authority',
+    onFabric: true,
+    of: (claimant) =>
+      claimant.id.startsWith('bootstrap-') ? { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } : undefined,
+  },
+];
