@@ -45,7 +45,7 @@ export function owedCleanupActivities(): Pick<Steps, 'oweCleanup' | 'awaitSettle
 
     async forgetOwed({ fabric, peers }) {
       await ask(fabric, (client) =>
-        client.workflow.getHandle(settleWorkflowId(fabric)).signal(forgetSignal, { peers }).catch(ignoreMissing),
+        client.workflow.getHandle(settleWorkflowId(fabric)).signal(forgetSignal, { peers, undoOnly: true }).catch(ignoreMissing),
       );
       return { changed: true };
     },

@@ -48,6 +48,8 @@ export function activityOptions(patience: Patience, deadlines: Deadlines): Activ
 /** One attempt at owed cleanup; SettleCleanup itself waits between them, for minutes, and as long as it takes. */
 export function settleOptions(): ActivityOptions {
   return {
+    // Also ends the wait for a peer's own worker that does not run.
+    scheduleToCloseTimeout: ATTEMPT_TIMEOUT_MS,
     startToCloseTimeout: ATTEMPT_TIMEOUT_MS,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',

@@ -43,7 +43,7 @@ export async function SettleCleanup(input: SettleInput): Promise<void> {
   setHandler(owedQuery, () => settling.told());
   setHandler(oweSignal, (debts) => settling.add(debts));
   setHandler(retrySignal, ({ peers }) => settling.nudge(peers));
-  setHandler(forgetSignal, ({ peers }) => settling.forget(peers));
+  setHandler(forgetSignal, ({ peers, undoOnly = false }) => settling.forget(peers, undoOnly));
   await settling.run();
 }
 
@@ -72,10 +72,13 @@ class Settling {
     }
   }
 
-  forget(peers: readonly string[]): void {
-    for (const [key, { debt }] of this.accounts) {
-      const concerned = debtorsOf(debt);
-      if (concerned.length > 0 && concerned.every((peer) => peers.includes(peer))) this.accounts.delete(key);
+  forget(peers: readonly string[], undoOnly: boolean): void {
+    for (const [key, account] of this.accounts) {
+      const concerned = debtorsOf(account.debt);
+      if (concerned.length === 0 || !concerned.every((peer) => peers.includes(peer))) continue;
+      // A teardown tells this while it still runs: when it has ended, its next attempt finds nothing left.
+      if (undoOnly && account.debt.kind === 'teardown') account.nudged = true;
+      else this.accounts.delete(key);
     }
     this.publish();
   }

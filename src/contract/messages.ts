@@ -23,5 +23,5 @@ export const oweSignal = defineSignal<[readonly Debt[]]>('owe');
 /** Lets SettleCleanup try everything that is owed to these peers now; all, when none are named. */
 export const retrySignal = defineSignal<[{ readonly peers?: readonly string[] }]>('retry');
 
-/** Tells SettleCleanup that nothing is owed to these peers any more. */
-export const forgetSignal = defineSignal<[{ readonly peers: readonly string[] }]>('forget');
+/** Tells SettleCleanup that nothing is owed to these peers any more; `undoOnly`: but teardowns, which are looked at now. */
+export const forgetSignal = defineSignal<[{ readonly peers: readonly string[]; readonly undoOnly?: boolean }]>('forget');

@@ -112,7 +112,7 @@ test('one undo that fails does not stop the others, and is told as residue', asy
   fake.fail('releaseGateway', { peer: 'south', code: 'forbidden' });
   const { error, status } = await bootstrap(fake, request());
   const [details] = failureOf(error).details as [RunFailure];
-  expect(details.rollback.residue).toEqual([{ peer: 'south', object: 'take back gateway', why: 'releaseGateway failed' }]);
+  expect(details.rollback.residue).toEqual([{ peer: 'south', object: 'take back gateway', why: 'releaseGateway failed', owed: true }]);
   expect(details.rollback.undone).toContain('west: take back gateway');
   expect(details.rollback.undone).toContain('release fabric authority');
   expect(status.steps.find((step) => step.id === 'south/deploy-gateway')?.state).toBe('not-undone');
@@ -153,7 +153,7 @@ test('with keep-healthy a cluster that cannot be used is left out, and told with
     ['west', 'forbidden'],
     ['south', 'conflict'],
   ]);
-  expect(result?.residue).toEqual([{ peer: 'south', object: 'take back gateway', why: 'releaseGateway failed' }]);
+  expect(result?.residue).toEqual([{ peer: 'south', object: 'take back gateway', why: 'releaseGateway failed', owed: true }]);
   expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east']);
 
   const late = fakeActivities();
