@@ -14,10 +14,10 @@ import {
 } from '@temporalio/workflow';
 import type { Activities, Debt } from '../src/contract/activities';
 import { debtKey, debtorsOf, type SettleInput } from '../src/contract/debts';
-import { forgetSignal, oweSignal, owedQuery, retrySignal } from '../src/contract/messages';
+import { forgetSignal, oweSignal, owedQuery, retrySignal, statusQuery } from '../src/contract/messages';
 import type { OwedCleanup } from '../src/contract/owed';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
-import type { Problem } from '../src/contract/status';
+import type { Problem, RunStatus, StepStatus } from '../src/contract/status';
 import { teardownWorkflowId } from '../src/contract/workflow-ids';
 import { settleOptions } from './activity-options';
 import { callUndo } from './owing';
@@ -41,6 +41,7 @@ interface Account {
 export async function SettleCleanup(input: SettleInput): Promise<void> {
   const settling = new Settling(input);
   setHandler(owedQuery, () => settling.told());
+  setHandler(statusQuery, () => settling.status());
   setHandler(oweSignal, (debts) => settling.add(debts));
   setHandler(retrySignal, ({ peers }) => settling.nudge(peers));
   setHandler(forgetSignal, ({ peers, undoOnly = false }) => settling.forget(peers, undoOnly));
@@ -95,6 +96,20 @@ class Settling {
       ...(lastError === undefined ? {} : { lastError }),
       ...(nextTryAt === undefined ? {} : { nextTryAt }),
     }));
+  }
+
+  /** As runs tell of themselves: what is owed are steps that go on. */
+  status(): RunStatus {
+    const steps = this.told().flatMap(({ by, run, peers, left, attempts, lastError }) =>
+      left.map((title, index): StepStatus => ({
+        id: `${run}/${peers.join('+')}/${index}`,
+        title: `${title} of ${by}`,
+        ...(peers.length === 1 ? { peer: peers[0] ?? '' } : {}),
+        state: 'running',
+        ...(index === 0 ? { attempts, ...(lastError === undefined ? {} : { lastError }) } : {}),
+      })),
+    );
+    return { kind: 'SettleCleanup', fabric: this.input.fabric, phase: 'running', steps };
   }
 
   async run(): Promise<void> {

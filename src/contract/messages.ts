@@ -5,7 +5,7 @@ import type { OwedCleanup } from './owed';
 import type { Register, RegisterChange } from './register';
 import type { RunStatus } from './status';
 
-/** Every step of a run: state, attempts, last error. Answered by all workflows but GuardFabric and SettleCleanup. */
+/** Every step of a run: state, attempts, last error. Answered by all workflows but GuardFabric. */
 export const statusQuery = defineQuery<RunStatus>('status');
 
 /** The fabric's register. Answered by GuardFabric. */

@@ -15,6 +15,7 @@ test('every command of the design is there', () => {
     [
       'bootstrap',
       'check',
+      'cleanup',
       'completion',
       'connect',
       'dev',

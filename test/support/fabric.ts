@@ -13,7 +13,7 @@ import type { temporal } from '@temporalio/proto';
 import { createActivities } from '../../activities';
 import type { RunFailure } from '../../src/contract/results';
 import type { RunKind, Runs } from '../../src/contract/runs';
-import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import { guardWorkflowId, settleWorkflowId } from '../../src/contract/workflow-ids';
 import { FabricError } from '../../src/errors/fabric-error';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../../src/kubernetes/claim-marks';
 import { ClusterPool } from '../../src/kubernetes/cluster-pool';
@@ -150,19 +150,21 @@ export class FabricHarness {
     return this.environment.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
   }
 
-  /** The histories of all that was started, the registers' included. */
+  /** The histories of all that was started, and of the registers and owed cleanups. */
   async histories(): Promise<{ workflowId: string; history: History }[]> {
     const { workflow } = this.environment.client;
     const runs = await Promise.all(this.started.map(async (run) => ({ workflowId: run.workflowId, history: await this.history(run) })));
     const fabrics = [...new Set(this.started.map(({ workflowId }) => workflowId.split('/')[1] ?? ''))];
-    const guards = await Promise.all(
-      fabrics.map(async (fabric) => {
-        const guard = workflow.getHandle(guardWorkflowId(fabric));
-        const described = await guard.describe().catch(() => undefined);
-        return described === undefined ? [] : [{ workflowId: guard.workflowId, history: await guard.fetchHistory() }];
-      }),
+    const keepers = await Promise.all(
+      fabrics
+        .flatMap((fabric) => [guardWorkflowId(fabric), settleWorkflowId(fabric)])
+        .map(async (workflowId) => {
+          const handle = workflow.getHandle(workflowId);
+          const described = await handle.describe().catch(() => undefined);
+          return described === undefined ? [] : [{ workflowId, history: await handle.fetchHistory() }];
+        }),
     );
-    return [...runs, ...guards.flat()];
+    return [...runs, ...keepers.flat()];
   }
 
   /** Ends everything; before that every history is scanned for secrets, and some from all over are replayed. */
@@ -173,7 +175,7 @@ export class FabricHarness {
       for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle: testBundle() }, sampleOf(histories))) {
         if (error !== undefined) throw new Error(`${workflowId} does not replay`, { cause: error });
       }
-      for (const { workflowId } of histories.filter((one) => one.workflowId.startsWith('fabric/'))) {
+      for (const { workflowId } of histories.filter((one) => /^(fabric|cleanup)\//.test(one.workflowId))) {
         await this.environment.client.workflow
           .getHandle(workflowId)
           .terminate('the test has ended')

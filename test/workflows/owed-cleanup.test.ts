@@ -7,6 +7,7 @@ import type { OwedCleanup } from '../../src/contract/owed';
 import { settleWorkflowId } from '../../src/contract/workflow-ids';
 import { deployEcho } from '../../src/playground/simulated-cluster';
 import { FabricHarness, ORCHESTRATOR, uniqueFabric } from '../support/fabric';
+import { saveHistories } from '../support/histories';
 import { final, type StepName } from '../support/step-traps';
 
 const service = { name: 'echo', namespace: 'demo', port: 8080 };
@@ -19,7 +20,11 @@ beforeAll(async () => {
   await deployEcho(harness.simulated.cluster('east'), { namespace: 'demo', name: 'unused', port: 8080 });
   await deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 });
 }, 60_000);
-afterAll(() => harness.close(), 120_000);
+afterAll(async () => {
+  const directory = process.env['SKYFABRIC_SAVE_HISTORIES'];
+  if (directory !== undefined) await saveHistories(directory, await harness.histories());
+  await harness.close();
+}, 120_000);
 beforeEach(() => {
   fabric = uniqueFabric();
 });

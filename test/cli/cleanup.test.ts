@@ -1,0 +1,108 @@
+// `skyfabric cleanup`: what is shown, what is asked, and what is removed; activities only remember.
+import { randomUUID } from 'node:crypto';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
+import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
+import { runCli, type CliSettings } from './run-cli';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await testEnvironment();
+});
+afterAll(() => environment.teardown());
+
+const PEER = ['--peer', 'west=kind-west'];
+const REMOVALS = ['west:releaseImports', 'west:releaseExports', 'west:releasePeerings', 'west:releaseGateway', 'releaseAuthority'];
+
+/** A cluster with what a terminated bootstrap has left, and a connection that stands. */
+async function withRemains<T>(
+  body: (fake: FakeActivities, cli: (args: string[], more?: CliSettings) => ReturnType<typeof runCli>) => Promise<T>,
+) {
+  const fake = fakeActivities();
+  fake.answer('listClaims', () => ({
+    holders: [
+      {
+        claim: 'bootstrap-0123456789ab',
+        by: 'bootstrap/f/west',
+        run: 'run-1',
+        objects: ['ConfigMap clusterlink-system/skyfabric-gateway'],
+      },
+      { claim: 'connection-0123456789ab', by: 'connect/f/demo/echo/1', run: 'run-2', objects: ['Import demo/echo'] },
+    ],
+  }));
+  fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(({ run }) => (run === 'run-1' ? 'terminated' : 'done')) }));
+  const taskQueue = uniqueTaskQueue();
+  const fabric = `f-${randomUUID().slice(0, 8)}`;
+  return withWorker(environment, { taskQueue, activities: fake.activities }, () =>
+    body(fake, (args, more = {}) =>
+      runCli(['cleanup', '--fabric', fabric, ...args], {
+        env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: taskQueue },
+        ...more,
+      }),
+    ),
+  );
+}
+
+const removals = (fake: FakeActivities): string[] => fake.log().filter((entry) => REMOVALS.includes(entry));
+
+test('it shows what was left, and touches nothing when nobody can be asked', async () => {
+  await withRemains(async (fake, cli) => {
+    const { code, stdout, stderr } = await cli(PEER);
+    expect(stdout).toContain('Left on west: claim bootstrap-0123456789ab, of bootstrap/f/west (run-1), which was terminated');
+    expect(stdout).toContain('ConfigMap clusterlink-system/skyfabric-gateway');
+    expect(stdout).not.toContain('demo/echo');
+    expect(stderr).toContain('Nothing was touched; with --yes it is tried and removed.');
+    expect([code, removals(fake)]).toEqual([0, []]);
+  });
+});
+
+test('it asks, and removes what was shown, sources first and the gateway last', async () => {
+  await withRemains(async (fake, cli) => {
+    const declined = await cli(PEER, { answer: 'n' });
+    expect([declined.code, removals(fake)]).toEqual([1, []]);
+    const { code, stdout } = await cli(PEER, { answer: 'y' });
+    expect(stdout).toContain('Removed on west: claim bootstrap-0123456789ab');
+    expect([code, removals(fake)]).toEqual([0, REMOVALS]);
+    const release = fake.calls.find(({ name }) => name === 'releaseGateway');
+    expect(release?.input).toMatchObject({
+      scope: 'run',
+      claimant: { id: 'bootstrap-0123456789ab', by: 'bootstrap/f/west', run: 'run-1' },
+    });
+  });
+});
+
+test('--yes removes in one go, and json tells it', async () => {
+  await withRemains(async (fake, cli) => {
+    const { code, stdout } = await cli([...PEER, '--yes', '-o', 'json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      result: { removed: true, orphans: [{ claim: 'bootstrap-0123456789ab', why: 'was terminated' }] },
+    });
+    expect([code, removals(fake)]).toEqual([0, REMOVALS]);
+  });
+});
+
+test('what cannot be removed is owed, and the command fails and says so', async () => {
+  await withRemains(async (fake, cli) => {
+    fake.fail('releasePeerings', { peer: 'west', code: 'forbidden' });
+    const { code, stderr } = await cli([...PEER, '--yes']);
+    expect(stderr).toContain('west: take back links of bootstrap-0123456789ab: releasePeerings failed');
+    expect(stderr).toContain('Hint: It is owed now');
+    expect(code).toBe(1);
+    expect(fake.log()).toContain('oweCleanup');
+    expect(removals(fake)).toContain('west:releaseGateway');
+  });
+});
+
+test('without peers and without a fabric there is nothing to do', async () => {
+  await withRemains(async (_, cli) => {
+    const { code, stdout } = await cli([]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Nothing is owed, and nothing was left in fabric f-/)]);
+  });
+});
+
+test('to forget what is not owed is an error that says so', async () => {
+  await withRemains(async (_, cli) => {
+    const { code, stderr } = await cli(['--forget', 'south']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('nothing is owed in fabric')]);
+  });
+});
