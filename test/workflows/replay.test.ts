@@ -34,10 +34,12 @@ test('there is a history of every workflow', () => {
   expect([...names].sort()).toEqual([
     'BootstrapFabric',
     'CheckClusters',
+    'CleanUpFabric',
     'ConnectServiceAcrossClusters',
     'DisconnectService',
     'EstablishLink',
     'GuardFabric',
+    'SettleCleanup',
     'TeardownFabric',
     'TeardownLink',
     'VerifyFabric',
