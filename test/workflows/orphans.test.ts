@@ -11,7 +11,7 @@ const held: Held = {
   objects: ['Import demo/echo'],
 };
 const nothing = emptyRegister('f');
-const registered = (parts: object): Register => ({ ...nothing, ...parts }) as Register;
+const registered = (parts: object): Register => ({ ...nothing, ...parts });
 
 test.each<[RunState, boolean]>([
   ['running', false],
