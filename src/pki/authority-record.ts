@@ -1,35 +1,65 @@
-// What a key store keeps of a fabric, as text. The text holds a private key: neither it nor a parser's message about it
-// (JSON's quotes its input) may reach an error.
+// What a key store keeps of a fabric, as text; with a passphrase its private key is encrypted. The text may hold a private key: neither
+// it nor a parser's message about it (JSON's quotes its input) may reach an error.
 import { z } from 'zod';
 import { FabricError } from '../errors/fabric-error';
 import { keyMatchesCertificate } from './key-pair';
+import { KeySealer, sealedKey } from './sealed-key';
 
-const authorityRecord = z.strictObject({
-  certificatePem: z.string(),
-  keyPem: z.string(),
-  /** Who needs the authority: by claim, the run that added it. */
-  claims: z.record(z.string(), z.strictObject({ run: z.string() })),
-});
+/** Who needs the authority: by claim, the run that added it. */
+const claims = z.record(z.string(), z.strictObject({ run: z.string() }));
+const plainRecord = z.strictObject({ certificatePem: z.string(), keyPem: z.string(), claims });
+const sealedRecord = z.strictObject({ certificatePem: z.string(), sealedKey, claims });
+const writtenRecord = z.union([plainRecord, sealedRecord]);
 
 /** The fabric authority with its claims. Secret. */
-export type AuthorityRecord = Readonly<z.infer<typeof authorityRecord>>;
+export type AuthorityRecord = Readonly<z.infer<typeof plainRecord>>;
 
-/** The record as one JSON text. */
-export function formatAuthorityRecord(record: AuthorityRecord): string {
-  return `${JSON.stringify(record)}\n`;
+/** How records become text. */
+export class RecordFormat {
+  private readonly sealer: KeySealer | undefined;
+
+  /** @param passphrase encrypts keys; without one they are written in plain. */
+  constructor(passphrase?: string) {
+    this.sealer = passphrase === undefined ? undefined : new KeySealer(passphrase);
+  }
+
+  /** The record as one JSON text. */
+  async format(fabric: string, record: AuthorityRecord): Promise<string> {
+    const { keyPem, ...open } = record;
+    return `${JSON.stringify(this.sealer === undefined ? record : { ...open, sealedKey: await this.sealer.seal(fabric, keyPem) })}\n`;
+  }
+
+  /**
+   * Reads a record back, and checks that its key belongs to its certificate. A plain one is read with a passphrase too: it is encrypted
+   * when it is written next.
+   * @param where the file or Secret it was read from, for the message.
+   * @throws FabricError `invalid`, without any of the text; `forbidden` when the passphrase is missing or does not open the key
+   */
+  async parse(fabric: string, text: string, where: string): Promise<AuthorityRecord> {
+    const parsed = writtenRecord.safeParse(parseJson(text));
+    if (!parsed.success) throw damaged(where, 'it is damaged or not written by Skyfabric');
+    const { certificatePem, claims: held } = parsed.data;
+    const keyPem =
+      'keyPem' in parsed.data ? parsed.data.keyPem : await this.requireSealer(fabric, where).open(fabric, parsed.data.sealedKey, where);
+    if (!keyMatchesCertificate(keyPem, certificatePem)) throw damaged(where, 'its key does not belong to its certificate');
+    return { certificatePem, keyPem, claims: held };
+  }
+
+  private requireSealer(fabric: string, where: string): KeySealer {
+    if (this.sealer !== undefined) return this.sealer;
+    throw new FabricError({
+      code: 'forbidden',
+      message: `the authority's key of fabric ${fabric} in ${where} is encrypted with a passphrase, and none was given`,
+      hint: 'Name the file that holds it (mode 600) with --key-passphrase-file or in SKYFABRIC_KEY_PASSPHRASE_FILE.',
+      object: where,
+    });
+  }
 }
 
-/**
- * Reads a record back, and checks that its key belongs to its certificate.
- * @param where the file or Secret it was read from, for the message.
- * @throws FabricError `invalid`, without any of the text
- */
-export function parseAuthorityRecord(text: string, where: string): AuthorityRecord {
-  const parsed = authorityRecord.safeParse(parseJson(text));
-  if (parsed.success && keyMatchesCertificate(parsed.data.keyPem, parsed.data.certificatePem)) return parsed.data;
-  throw new FabricError({
+function damaged(where: string, why: string): FabricError {
+  return new FabricError({
     code: 'invalid',
-    message: `${where} does not hold a fabric authority: ${parsed.success ? 'its key does not belong to its certificate' : 'it is damaged or not written by Skyfabric'}`,
+    message: `${where} does not hold a fabric authority: ${why}`,
     hint: `Restore ${where} from a backup; without one, tear the fabric down and bootstrap it again with a new authority.`,
     object: where,
   });

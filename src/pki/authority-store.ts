@@ -71,12 +71,8 @@ export class AuthorityStore {
    */
   async load(fabric: string): Promise<KeyedCertificate> {
     const current = await this.backend.read(requireDnsLabel(fabric, 'fabric'));
-    if (current !== undefined) return { certificatePem: current.record.certificatePem, keyPem: current.record.keyPem };
-    throw new FabricError({
-      code: 'not_found',
-      message: `Fabric ${fabric} has no authority in ${this.backend.description}`,
-      hint: `Bootstrap the fabric first, or give this worker the key store that fabric ${fabric} was bootstrapped with.`,
-    });
+    if (current === undefined) throw this.missing(fabric);
+    return { certificatePem: current.record.certificatePem, keyPem: current.record.keyPem };
   }
 
   /**
@@ -104,6 +100,27 @@ export class AuthorityStore {
         ? await this.backend.remove(fabric, version)
         : await this.backend.write(fabric, { ...record, claims }, version);
       return written ? { changed: true, removed } : undefined;
+    });
+  }
+
+  /**
+   * Writes the record as it is to another backend of the same place, which formats it otherwise: so a passphrase is set or changed.
+   * @throws FabricError `not_found`, `unavailable`, and what the backends throw
+   */
+  async rewrite(name: string, to: AuthorityBackend): Promise<void> {
+    const fabric = requireDnsLabel(name, 'fabric');
+    await this.retry(fabric, async () => {
+      const current = await this.backend.read(fabric);
+      if (current === undefined) throw this.missing(fabric);
+      return (await to.write(fabric, current.record, current.version)) ? true : undefined;
+    });
+  }
+
+  private missing(fabric: string): FabricError {
+    return new FabricError({
+      code: 'not_found',
+      message: `Fabric ${fabric} has no authority in ${this.backend.description}`,
+      hint: `Bootstrap the fabric first, or give this worker the key store that fabric ${fabric} was bootstrapped with.`,
     });
   }
 

@@ -8,8 +8,9 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FabricError } from '../errors/fabric-error';
+import { requirePrivate } from '../files/private-file';
 import { requireDnsLabel } from '../model/names';
-import { formatAuthorityRecord, parseAuthorityRecord, type AuthorityRecord } from './authority-record';
+import { RecordFormat, type AuthorityRecord } from './authority-record';
 import type { AuthorityBackend } from './authority-store';
 
 const KEPT_VERSIONS = 32;
@@ -17,30 +18,37 @@ const KEPT_VERSIONS = 32;
 const ABANDONED_MS = 3_600_000;
 const REMOVED = '{"removed":true}\n';
 const VERSION_FILE = /^authority\.([1-9]\d{0,14})\.json$/;
+const PURPOSE = { holds: 'a private key', otherwise: "replace the fabric's authority." };
 const PARTIAL_FILE = /^authority\.[-0-9a-f]+\.partial$/;
 
 /** Keeps authorities in a directory that is made when the first one is written. */
 export class FileBackend implements AuthorityBackend {
   readonly description: string;
 
-  /** @param directory absolute path on a local disk with hard links; workers on several machines share the `kubernetes:` store instead. */
-  constructor(private readonly directory: string) {
+  /**
+   * @param directory absolute path on a local disk with hard links; workers on several machines share the `kubernetes:` store instead.
+   * @param format by default keys are written in plain.
+   */
+  constructor(
+    private readonly directory: string,
+    private readonly format = new RecordFormat(),
+  ) {
     this.description = `the key store ${directory}`;
   }
 
-  /** @throws FabricError `forbidden` for wrong permissions, `invalid` for a damaged file, `unavailable` when the disk fails */
+  /** @throws FabricError `forbidden` for wrong permissions or a wrong passphrase, `invalid` for a damaged file, `unavailable` when the disk fails */
   async read(fabric: string): Promise<{ record: AuthorityRecord; version: string } | undefined> {
     const folder = this.folderOf(fabric);
     return telling(`read the authority of fabric ${fabric}`, folder, async () => {
       const latest = await readLatest(folder);
       if (latest === undefined || latest.text === REMOVED) return undefined;
-      return { record: parseAuthorityRecord(latest.text, versionPath(folder, latest.version)), version: String(latest.version) };
+      return { record: await this.format.parse(fabric, latest.text, versionPath(folder, latest.version)), version: String(latest.version) };
     });
   }
 
   /** @throws FabricError as {@link read} */
-  write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean> {
-    return this.append(fabric, formatAuthorityRecord(record), version);
+  async write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean> {
+    return this.append(fabric, await this.format.format(fabric, record), version);
   }
 
   /** @throws FabricError as {@link read} */
@@ -71,7 +79,7 @@ export class FileBackend implements AuthorityBackend {
 async function readLatest(folder: string): Promise<{ version: number; text: string } | undefined> {
   const found = await orMissing(stat(folder));
   if (found === undefined) return undefined;
-  requirePrivate(folder, found.mode, '700');
+  requirePrivate(folder, found.mode, '700', PURPOSE);
   for (let seen = 0; ;) {
     const version = (await listVersions(folder)).at(-1);
     if (version === undefined) return undefined;
@@ -92,7 +100,7 @@ async function readPrivate(path: string): Promise<string | undefined> {
   const file = await orMissing(open(path, 'r'));
   if (file === undefined) return undefined;
   return closing(file, async () => {
-    requirePrivate(path, (await file.stat()).mode, '600');
+    requirePrivate(path, (await file.stat()).mode, '600', PURPOSE);
     return file.readFile('utf8');
   });
 }
@@ -158,16 +166,6 @@ async function closing<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
 
 function versionPath(folder: string, version: number): string {
   return join(folder, `authority.${version}.json`);
-}
-
-function requirePrivate(path: string, mode: number, wanted: '600' | '700'): void {
-  if ((mode & 0o077) === 0) return;
-  throw new FabricError({
-    code: 'forbidden',
-    message: `${path} holds a private key and is open to others (mode ${(mode & 0o777).toString(8)})`,
-    hint: `If nobody can have copied the key, run: chmod ${wanted} ${path}. Otherwise replace the fabric's authority.`,
-    object: path,
-  });
 }
 
 async function orMissing<T>(result: Promise<T>): Promise<T | undefined> {

@@ -1,7 +1,7 @@
 // The `kubernetes:` key store: one Secret a fabric, for many workers. The API server's resourceVersion does the compare-and-swap.
 import { FabricError } from '../errors/fabric-error';
 import { requireDnsLabel } from '../model/names';
-import { formatAuthorityRecord, parseAuthorityRecord, type AuthorityRecord } from './authority-record';
+import { RecordFormat, type AuthorityRecord } from './authority-record';
 import type { AuthorityBackend } from './authority-store';
 
 /** What is written of a Secret; values of `data` are base64. */
@@ -26,15 +26,17 @@ const DATA_KEY = 'authority.json';
 export class SecretBackend implements AuthorityBackend {
   readonly description: string;
 
+  /** @param format by default keys are written in plain. */
   constructor(
     private readonly secrets: SecretAccess,
     private readonly namespace: string,
+    private readonly format = new RecordFormat(),
   ) {
     requireDnsLabel(namespace, 'namespace');
     this.description = `the Secrets of namespace ${namespace}`;
   }
 
-  /** @throws FabricError `conflict` for a Secret that is not ours, `invalid` for a damaged one */
+  /** @throws FabricError `conflict` for a Secret that is not ours, `invalid` for a damaged one, `forbidden` for a wrong passphrase */
   async read(fabric: string): Promise<{ record: AuthorityRecord; version: string } | undefined> {
     const name = secretName(fabric);
     const secret = await this.secrets.get(this.namespace, name);
@@ -49,13 +51,13 @@ export class SecretBackend implements AuthorityBackend {
       });
     }
     const text = Buffer.from(secret.data[DATA_KEY] ?? '', 'base64').toString('utf8');
-    return { record: parseAuthorityRecord(text, where), version: secret.resourceVersion };
+    return { record: await this.format.parse(fabric, text, where), version: secret.resourceVersion };
   }
 
   async write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean> {
     const name = secretName(fabric);
     const content = {
-      data: { [DATA_KEY]: Buffer.from(formatAuthorityRecord(record)).toString('base64') },
+      data: { [DATA_KEY]: Buffer.from(await this.format.format(fabric, record)).toString('base64') },
       labels: { [MANAGED_BY_LABEL]: 'skyfabric', [FABRIC_LABEL]: fabric },
     };
     if (version === undefined) return this.secrets.create(this.namespace, name, content);
