@@ -1,10 +1,12 @@
-// The last step of `npm run build`: writes the bundle of the compiled workflows beside them.
+// The last step of `npm run build`: writes the bundles of the compiled workflows beside them.
 import { writeFile } from 'node:fs/promises';
-import { BUILT_BUNDLE_PATH, bundleWorkflows } from './workflow-bundle';
+import { builtBundlePath, bundleWorkflows } from './workflow-bundle';
 
 async function main(): Promise<void> {
-  const { code } = await bundleWorkflows();
-  await writeFile(BUILT_BUNDLE_PATH, code);
+  for (const options of [{ hidesFailures: false }, { hidesFailures: true }]) {
+    const { code } = await bundleWorkflows(options);
+    await writeFile(builtBundlePath(options), code);
+  }
 }
 
 void main();

@@ -1,9 +1,12 @@
 // Connects to Temporal with the same file, variables and profiles as the `temporal` command line, and says what is
 // wrong when that fails: no server, a wrong namespace, a certificate that does not fit.
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { FabricError } from '../errors/fabric-error';
+import { readCodecKeys } from './codec-keys';
 import { errorText } from './command';
+import { dataConverterFor } from './data-converter';
 import { probeServer } from './server-probe';
 
 /** Which Temporal server and namespace are meant; all that is left out comes from the configuration. */
@@ -15,6 +18,8 @@ export interface TemporalTarget {
   readonly profile?: string | undefined;
   /** Reads neither the configuration file nor `TEMPORAL_*`: for an embedded server, where a cloud's TLS settings are in the way. */
   readonly ignoreConfig?: boolean | undefined;
+  /** Absolute path of the file of codec keys. Default: payloads are not encrypted. */
+  readonly codecKeys?: string | undefined;
   /** Where `TEMPORAL_*` and proxy variables are looked up. Default: the process's own. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -55,15 +60,21 @@ export function temporalSettings(target: TemporalTarget = {}): TemporalSettings 
   return { address, namespace: target.namespace ?? namespace ?? 'default', connectionOptions: { ...connectionOptions, address } };
 }
 
+/** How payloads are written and read there. @throws what readCodecKeys throws */
+export async function targetConverter({ codecKeys }: TemporalTarget): Promise<DataConverter> {
+  return dataConverterFor(codecKeys === undefined ? undefined : await readCodecKeys(codecKeys));
+}
+
 /**
  * Connects a client and makes sure that the namespace exists.
  *
- * @throws `invalid` for a bad configuration; `unreachable` when nothing answers or TLS fails; `not_found` for the
+ * @throws what readCodecKeys throws; `invalid` for a bad configuration; `unreachable` when nothing answers or TLS fails; `not_found` for the
  * namespace; `forbidden` when the server refuses us.
  */
 export async function connectClient(target: TemporalTarget = {}): Promise<TemporalClient> {
   const { address, namespace, connectionOptions } = temporalSettings(target);
   const env = target.env ?? process.env;
+  const dataConverter = await targetConverter(target);
   // gRPC never tells why it cannot connect, and only after its timeout; a direct probe does, at once.
   if (!PROXY_VARIABLES.some((name) => env[name])) await probeServer(address, connectionOptions.tls, CONNECT_TIMEOUT_MS);
   const connection = Connection.lazy({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS });
@@ -74,7 +85,7 @@ export async function connectClient(target: TemporalTarget = {}): Promise<Tempor
     await connection.close();
     throw connectFailure(error, address, namespace);
   }
-  return { client: new Client({ connection, namespace }), connection, address, namespace, close: () => connection.close() };
+  return { client: new Client({ connection, namespace, dataConverter }), connection, address, namespace, close: () => connection.close() };
 }
 
 function loadConfig({ ignoreConfig, profile, env }: TemporalTarget): ClientConnectConfig {

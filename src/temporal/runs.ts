@@ -7,6 +7,7 @@ import { prepareRun, requestDigest, type RunKind, type Runs } from '../contract/
 import type { RunStatus, StepStatus } from '../contract/status';
 import { TASK_QUEUE } from '../contract/task-queue';
 import { FabricError } from '../errors/fabric-error';
+import { decodeWithin } from './readable';
 
 /** A run that goes on in Temporal. */
 export interface StartedRun<R> {
@@ -60,6 +61,7 @@ export async function startRun<K extends RunKind>(
  */
 export async function readRunStatus(handle: WorkflowHandle): Promise<RunStatus> {
   const [status, description] = await Promise.all([handle.query(statusQuery), handle.describe()]);
+  await decodeWithin(description.raw.pendingActivities, handle.client);
   const pending = new Map((description.raw.pendingActivities ?? []).map((activity) => [activity.activityId ?? '', activity]));
   return { ...status, steps: status.steps.map((step) => withAttempts(step, pending.get(step.id))) };
 }

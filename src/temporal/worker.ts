@@ -1,9 +1,10 @@
 // Makes and runs Temporal workers. Process signals are left to the command line, which decides what Ctrl-C means.
 import { once } from 'node:events';
+import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { FabricError } from '../errors/fabric-error';
 import { errorText } from './command';
-import { connectClient, type TemporalTarget, temporalSettings } from './connection';
+import { connectClient, targetConverter, type TemporalTarget, temporalSettings } from './connection';
 
 export interface WorkerSettings {
   readonly connection: NativeConnection;
@@ -11,6 +12,8 @@ export interface WorkerSettings {
   readonly taskQueue: string;
   /** The functions by name, as createActivities makes them. */
   readonly activities: object;
+  /** From connectWorker(); the bundle must be made for it. Default: payloads are not encrypted. */
+  readonly dataConverter?: DataConverter;
   /** From workflowBundle(). Without one the worker runs activities only. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
   /** Shown in the Temporal UI. Default: process id and host name. */
@@ -25,6 +28,8 @@ export interface WorkerConnection {
   readonly connection: NativeConnection;
   readonly address: string;
   readonly namespace: string;
+  /** How payloads are written and read. */
+  readonly dataConverter: DataConverter;
   /** To be called after the last worker has stopped. */
   close(): Promise<void>;
 }
@@ -36,11 +41,12 @@ export interface WorkerConnection {
  */
 export async function connectWorker(target: TemporalTarget = {}): Promise<WorkerConnection> {
   const { address, namespace, connectionOptions } = temporalSettings(target);
+  const dataConverter = await targetConverter(target);
   // A client says what is wrong; a worker's connection fails in the terms of its transport, or tries for ever.
   await (await connectClient(target)).close();
   try {
     const connection = await NativeConnection.connect(connectionOptions);
-    return { connection, address, namespace, close: () => connection.close() };
+    return { connection, address, namespace, dataConverter, close: () => connection.close() };
   } catch (error) {
     throw new FabricError({
       code: 'unreachable',
