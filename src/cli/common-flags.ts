@@ -1,4 +1,5 @@
 // The flags that many commands share: which fabric, which Temporal, how to print, how to wait.
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { duration, durationMs } from '../model/duration';
 import { dnsLabel } from '../model/names';
@@ -17,12 +18,25 @@ export function addCommonFlags(command: Command, formats: readonly string[] = FO
   return addTemporalFlags(command);
 }
 
-/** Which Temporal server and namespace. */
+/** Which Temporal server and namespace, and how payloads are encrypted there. */
 export function addTemporalFlags(command: Command): Command {
-  return command
+  command
     .option('--address <host:port>', "Temporal server (default: the profile's, else 127.0.0.1:7233)")
     .option('--temporal-namespace <name>', "Temporal namespace (default: the profile's, else default)")
     .option('--profile <name>', "profile of Temporal's configuration file");
+  return addCodecKeysFlag(command);
+}
+
+/** With which keys payloads in Temporal are encrypted. */
+export function addCodecKeysFlag(command: Command): Command {
+  return command.option('--codec-keys <file>', 'keys that payloads are encrypted with (default: $SKYFABRIC_CODEC_KEYS, else in plain)');
+}
+
+/** The file that the flag or the environment names, absolute. */
+export function codecKeysOf(values: FlagValues, { env, cwd }: CliContext): string | undefined {
+  const flag = values['codecKeys'];
+  const file = typeof flag === 'string' ? flag : env['SKYFABRIC_CODEC_KEYS'];
+  return file ? resolve(cwd, file) : undefined;
 }
 
 /** Places of a request that every run has. */
@@ -97,7 +111,13 @@ export function targetOf(values: FlagValues, context: CliContext, problems: Prob
   const [, port] = /^(?:\[[\da-f:.%]+\]|[^\s:/[\]]+):(\d{1,5})$/i.exec(address ?? '') ?? [];
   if (address !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))
     problems.add(`--address ${JSON.stringify(address)}: must be HOST:PORT, as in 127.0.0.1:7233`);
-  return { address, namespace: text('temporalNamespace'), profile: text('profile'), env: context.env };
+  return {
+    address,
+    namespace: text('temporalNamespace'),
+    profile: text('profile'),
+    codecKeys: codecKeysOf(values, context),
+    env: context.env,
+  };
 }
 
 /** The task queue of the fabric's workers: `SKYFABRIC_TASK_QUEUE`, else the usual one. */

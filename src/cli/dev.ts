@@ -1,7 +1,7 @@
 // `skyfabric dev`: an embedded Temporal server and a worker, for one person and one machine.
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { readNumber } from './common-flags';
+import { addCodecKeysFlag, codecKeysOf, readNumber } from './common-flags';
 import type { CliContext } from './context';
 import { loadDev } from './lazy';
 import { paintFor, type Paint } from './paint';
@@ -24,7 +24,7 @@ export function devCommand(context: CliContext): Command {
     .option('--ui-port <port>', `of its UI; 0 for a free one (default: ${UI_PORT})`)
     .option('--db-filename <file>', 'keep all runs in this file (default: in memory, gone with the server)')
     .option('--temporal-cli <file>', 'the Temporal CLI to use (default: one that is found, or fetched once)');
-  addWorkerFlags(command).addHelpText(
+  addCodecKeysFlag(addWorkerFlags(command)).addHelpText(
     'after',
     `
 Examples:
@@ -43,6 +43,7 @@ Examples:
     const log = (line: string): unknown => stderr.write(`${oneLine(line)}\n`);
     const dev = await loadDev().startDev({
       worker: { ...flags, log },
+      codecKeys: codecKeysOf(values, context),
       temporalCli: values['temporalCli'] as string | undefined,
       port: port || undefined,
       uiPort: uiPort || undefined,

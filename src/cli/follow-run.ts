@@ -5,6 +5,7 @@ import { CancelledFailure, TerminatedFailure, ApplicationFailure } from '@tempor
 import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import type { RunFailure } from '../contract/results';
 import type { Problem, Rollback, RunStatus } from '../contract/status';
+import { isFabricError, type FabricError } from '../errors/fabric-error';
 import { readRunStatus } from '../temporal/runs';
 import type { CliContext } from './context';
 import type { ProgressView } from './progress';
@@ -107,9 +108,12 @@ async function watch(read: () => Promise<RunStatus>, view: ProgressView, stopped
     try {
       view.update(await read());
       silent = 0;
-    } catch {
+    } catch (error) {
       silent += 1;
-      if (silent === SILENT_READS) view.note('The run does not tell how it stands: see whether a worker runs. Still waiting for it.');
+      // Such as a key that is not here: waiting will not help.
+      if (silent === 1 && isFinal(error)) view.note(`${error.message}. ${error.hint ?? ''}`);
+      else if (silent === SILENT_READS && !isFinal(error))
+        view.note('The run does not tell how it stands: see whether a worker runs. Still waiting for it.');
     }
     await sleep(POLL_MS, undefined, { signal: stopped }).catch(() => undefined);
   }
@@ -124,11 +128,16 @@ async function lastOf(read: (deadlineMs: number) => Promise<RunStatus>): Promise
   for (let patienceMs = FIRST_PATIENCE_MS; ; patienceMs *= 2) {
     try {
       return await read(patienceMs);
-    } catch {
-      if (Date.now() >= deadline) return undefined;
+    } catch (error) {
+      if (isFinal(error) || Date.now() >= deadline) return undefined;
       await sleep(POLL_MS);
     }
   }
+}
+
+/** What no further reading changes. */
+function isFinal(error: unknown): error is FabricError {
+  return isFabricError(error) && !error.retryable;
 }
 
 function endOf(error: unknown): BadEnd {

@@ -5,7 +5,8 @@ import type { ClusterPool } from '../kubernetes/cluster-pool';
 import type { KubeObject } from '../kubernetes/kube-object';
 import { listContexts } from '../kubernetes/kubeconfig';
 import { isAlreadyExists, isConflict, isObjectMissing } from '../kubernetes/kubernetes-errors';
-import { AuthorityStore } from '../pki/authority-store';
+import { RecordFormat } from '../pki/authority-record';
+import { AuthorityStore, type AuthorityBackend } from '../pki/authority-store';
 import { FileBackend } from '../pki/file-backend';
 import { parseKeyStoreUrl } from '../pki/key-store-url';
 import { SecretBackend, type SecretAccess, type SecretContent } from '../pki/secret-backend';
@@ -13,11 +14,18 @@ import { SecretBackend, type SecretAccess, type SecretContent } from '../pki/sec
 /**
  * Opens a key store.
  * @param url `file:<directory>` or `kubernetes:[<context>/]<namespace>`
+ * @param passphrase encrypts keys; without one they are written in plain.
  * @throws invalid for a URL that is neither, or when no context is given and the kubeconfig has no current one
  */
-export function openKeyStore(url: string, clusters: ClusterPool, cwd: string): AuthorityStore {
+export function openKeyStore(url: string, clusters: ClusterPool, cwd: string, passphrase?: string): AuthorityStore {
+  return new AuthorityStore(openKeyBackend(url, clusters, cwd, passphrase));
+}
+
+/** What stands behind a key store. @throws as openKeyStore */
+export function openKeyBackend(url: string, clusters: ClusterPool, cwd: string, passphrase: string | undefined): AuthorityBackend {
   const location = parseKeyStoreUrl(url, cwd);
-  if (location.kind === 'file') return new AuthorityStore(new FileBackend(location.directory));
+  const format = new RecordFormat(passphrase);
+  if (location.kind === 'file') return new FileBackend(location.directory, format);
   const context = location.context ?? listContexts().current;
   if (context === undefined) {
     throw new FabricError({
@@ -26,11 +34,10 @@ export function openKeyStore(url: string, clusters: ClusterPool, cwd: string): A
       hint: 'Name it, as in "kubernetes:kind-west/skyfabric".',
     });
   }
-  return new AuthorityStore(
-    new SecretBackend(
-      secretsOf(() => clusters.cluster({ context })),
-      location.namespace,
-    ),
+  return new SecretBackend(
+    secretsOf(() => clusters.cluster({ context })),
+    location.namespace,
+    format,
   );
 }
 

@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { bootstrapCommand } from './bootstrap';
 import { checkCommand } from './check';
 import { cleanupCommand } from './cleanup';
+import { codecKeysCommand } from './codec-keys';
+import { codecServerCommand } from './codec-server';
 import { completionCommand } from './completion';
 import { connectCommand } from './connect';
 import { EXIT, type CliContext, type ExitCode } from './context';
@@ -14,6 +16,7 @@ import { historyCommand } from './history';
 import { linkCommand } from './link';
 import { playgroundCommand } from './playground';
 import { reportError } from './report-error';
+import { sealCommand } from './seal';
 import { statusCommand } from './status';
 import { teardownCommand } from './teardown';
 import { unlinkCommand } from './unlink';
@@ -30,6 +33,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly MakeComman
   ['Fabrics:', [checkCommand, bootstrapCommand, linkCommand, unlinkCommand, teardownCommand, cleanupCommand]],
   ['Services:', [connectCommand, disconnectCommand]],
   ['Looking:', [statusCommand, historyCommand, graphCommand, verifyCommand, diagnoseCommand]],
+  ['Secrets:', [codecKeysCommand, codecServerCommand, sealCommand]],
   ['Shell:', [completionCommand]],
 ];
 

@@ -4,6 +4,7 @@ import type { Register } from '../contract/register';
 import { FABRIC_ATTRIBUTE } from '../contract/search-attributes';
 import type { RunStatus } from '../contract/status';
 import { FabricError } from '../errors/fabric-error';
+import { lenientClient } from '../temporal/readable';
 import { readRunStatus } from '../temporal/runs';
 import { requireWorkers, type TemporalSession } from './temporal-session';
 
@@ -51,7 +52,10 @@ export async function listRuns(
   const running = options.onlyRunning === true ? ' AND ExecutionStatus = "Running"' : '';
   const query = `${FABRIC_ATTRIBUTE.name} = "${fabric}" AND WorkflowType != "GuardFabric"${running}`;
   const runs: RunSummary[] = [];
-  for await (const { workflowId, runId, type, status, startTime, closeTime } of client.workflow.list({ query, pageSize: options.limit })) {
+  for await (const { workflowId, runId, type, status, startTime, closeTime } of lenientClient(client).list({
+    query,
+    pageSize: options.limit,
+  })) {
     runs.push({
       workflowId,
       runId,

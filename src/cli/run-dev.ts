@@ -5,6 +5,8 @@ import { startWorkerWith, type RunningWorker, type WorkerStart } from './run-wor
 
 export interface DevStart {
   readonly worker: Omit<WorkerStart, 'target'>;
+  /** Absolute path of the file of codec keys. Default: payloads are not encrypted. */
+  readonly codecKeys?: string | undefined;
   /** Default: one that is found or fetched. */
   readonly temporalCli?: string | undefined;
   /** Default: free ones. */
@@ -30,7 +32,7 @@ export async function startDev(start: DevStart): Promise<RunningDev> {
   onProgress(`Temporal CLI ${version}: ${path}`);
   const server = await startDevServer({ binary: path, port, uiPort, dbFilename, onProgress });
   onProgress('Starting a worker');
-  const worker = await workerFor(server, start.worker).catch(async (error: unknown) => {
+  const worker = await workerFor(server, start).catch(async (error: unknown) => {
     await server.close();
     throw error;
   });
@@ -47,6 +49,6 @@ export async function startDev(start: DevStart): Promise<RunningDev> {
   };
 }
 
-function workerFor({ address, namespace }: DevServer, worker: DevStart['worker']): Promise<RunningWorker> {
-  return startWorkerWith({ ...worker, target: { address, namespace, ignoreConfig: true } });
+function workerFor({ address, namespace }: DevServer, { worker, codecKeys }: DevStart): Promise<RunningWorker> {
+  return startWorkerWith({ ...worker, target: { address, namespace, codecKeys, ignoreConfig: true } });
 }

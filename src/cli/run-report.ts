@@ -46,7 +46,7 @@ export function leftText(workflowId: string, why: string, target: TemporalTarget
   const id = oneLine(workflowId);
   return [
     `${why} The run goes on: ${id}`,
-    `  Watch it:  skyfabric status ${id} --watch${flagsOf(target, '--temporal-namespace')}`,
+    `  Watch it:  skyfabric status ${id} --watch${flagsOf(target, '--temporal-namespace')}${codecFlag(target)}`,
     '  Cancel it: repeat the command that started it, without --detach (it attaches), and press Ctrl-C; or',
     `             temporal workflow cancel --workflow-id ${id}${flagsOf({ ...target, address }, '--namespace')}`,
   ].join('\n');
@@ -54,7 +54,7 @@ export function leftText(workflowId: string, why: string, target: TemporalTarget
 
 /** Where to look when the proof of an undoing could not be read. */
 export function unreadText(workflowId: string, target: TemporalTarget): string {
-  return `  How it was undone could not be read; see \`skyfabric status ${oneLine(workflowId)}${flagsOf(target, '--temporal-namespace')}\``;
+  return `  How it was undone could not be read; see \`skyfabric status ${oneLine(workflowId)}${flagsOf(target, '--temporal-namespace')}${codecFlag(target)}\``;
 }
 
 function flagsOf({ address, namespace, profile }: TemporalTarget, namespaceFlag: string): string {
@@ -62,8 +62,13 @@ function flagsOf({ address, namespace, profile }: TemporalTarget, namespaceFlag:
   return given.map(([flag, value]) => (value === undefined ? '' : ` ${flag} ${shellWord(oneLine(value))}`)).join('');
 }
 
+/** What the environment says need not be repeated. */
+function codecFlag({ codecKeys, env }: TemporalTarget): string {
+  return codecKeys === undefined || env?.['SKYFABRIC_CODEC_KEYS'] ? '' : ` --codec-keys ${shellWord(oneLine(codecKeys))}`;
+}
+
 function shellWord(text: string): string {
-  return /^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function indented(text: string): string {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { createActivities } from '../../activities/index';
 import { isFabricError } from '../errors/fabric-error';
 import { ClusterPool } from '../kubernetes/cluster-pool';
+import { readPassphrase } from '../pki/passphrase';
 import { connectClient, type TemporalTarget } from '../temporal/connection';
 import { installRuntime, type LogLevel } from '../temporal/runtime';
 import { ensureSearchAttributes } from '../temporal/search-attributes';
@@ -15,6 +16,8 @@ export interface WorkerStart {
   readonly taskQueue: string;
   /** `file:<directory>` or `kubernetes:[<context>/]<namespace>`. */
   readonly keyStore: string;
+  /** The file of the passphrase that the store's keys are encrypted with. Default: they are in plain. */
+  readonly keyPassphraseFile?: string | undefined;
   /** Where ClusterLink releases are installed. */
   readonly releaseDirectory: string;
   /** Where relative paths start. */
@@ -44,21 +47,22 @@ export interface RunningWorker {
 
 /**
  * Starts a worker; the server learns our search attributes first.
- * @throws what connectClient, ensureSearchAttributes and openKeyStore throw
+ * @throws what connectClient, ensureSearchAttributes, readPassphrase and openKeyStore throw
  */
 export async function startWorkerWith(start: WorkerStart): Promise<RunningWorker> {
   installRuntime({ ...(start.logLevel === undefined ? {} : { level: start.logLevel }), write: start.log });
   // Credential plugins started for a context read the same variable.
   if (start.kubeconfig !== undefined) process.env['KUBECONFIG'] = resolve(start.cwd, start.kubeconfig);
+  const passphrase = start.keyPassphraseFile === undefined ? undefined : await readPassphrase(resolve(start.cwd, start.keyPassphraseFile));
   const clusters = new ClusterPool();
   const activities = createActivities({
     clusters,
-    authorities: openKeyStore(start.keyStore, clusters, start.cwd),
+    authorities: openKeyStore(start.keyStore, clusters, start.cwd, passphrase),
     releaseDirectory: resolve(start.cwd, start.releaseDirectory),
   });
   const registered = start.activitiesOnly === true ? [] : await registerSearchAttributes(start);
   const server = await connectWorker(start.target);
-  const { connection, address, namespace } = server;
+  const { connection, address, namespace, dataConverter } = server;
   const stop = new AbortController();
   const ending = async (): Promise<void> => {
     await server.close();
@@ -70,7 +74,10 @@ export async function startWorkerWith(start: WorkerStart): Promise<RunningWorker
       namespace,
       taskQueue: start.taskQueue,
       activities,
-      ...(start.activitiesOnly === true ? {} : { workflowBundle: await workflowBundle() }),
+      dataConverter,
+      ...(start.activitiesOnly === true
+        ? {}
+        : { workflowBundle: await workflowBundle({ hidesFailures: dataConverter.failureConverterPath !== undefined }) }),
     });
     const ended = runWorker(worker, stop.signal).finally(ending);
     // Whoever waits for the end sees the failure; nobody has to.

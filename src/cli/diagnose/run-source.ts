@@ -3,6 +3,7 @@ import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { FABRIC_ATTRIBUTE } from '../../contract/search-attributes';
 import { guardWorkflowId } from '../../contract/workflow-ids';
+import { decodeWithin, lenientClient } from '../../temporal/readable';
 import { readRunStatus } from '../../temporal/runs';
 import type { TemporalSession } from '../temporal-session';
 import type { Archive } from './archive';
@@ -69,7 +70,7 @@ async function listRunIds({ client }: TemporalSession, fabric: string, since: Da
     `${FABRIC_ATTRIBUTE.name} = "${fabric}" AND WorkflowType != "GuardFabric" ` +
     `AND (StartTime >= "${time}" OR CloseTime >= "${time}" OR ExecutionStatus = "Running")`;
   const runs: RunId[] = [];
-  for await (const { workflowId, runId } of client.workflow.list({ query, pageSize: MOST_RUNS + 1 })) {
+  for await (const { workflowId, runId } of lenientClient(client).list({ query, pageSize: MOST_RUNS + 1 })) {
     runs.push({ workflowId, runId });
     if (runs.length > MOST_RUNS) break;
   }
@@ -85,10 +86,11 @@ async function collectRun(
 ): Promise<string[]> {
   const { workflowId } = run;
   const within = <T>(ms: number, read: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + ms, read);
-  const described = await within(READ_DEADLINE_MS, () => client.workflow.getHandle(workflowId, run.runId).describe());
+  const described = await within(READ_DEADLINE_MS, () => lenientClient(client).getHandle(workflowId, run.runId).describe());
   const { runId, historySize = 0 } = described;
   const handle = client.workflow.getHandle(workflowId, runId);
   const folder = ['runs', ...workflowId.split('/'), runId];
+  const unread = new Set(await decodeWithin(described.raw.pendingActivities, client));
   const pending = pendingOf(described);
   archive.add([...folder, 'description.json'], { ...descriptionOf(described), pendingActivities: pending });
   if (described.taskQueue === answeringQueue) {
@@ -105,11 +107,13 @@ async function collectRun(
     );
   } else {
     const history = await within(READ_DEADLINE_MS, () => handle.fetchHistory());
+    for (const why of await decodeWithin(history, client)) unread.add(why);
     const json = JSON.parse(historyToJSON(history)) as { readonly events?: readonly HistoryEvent[] };
     archive.add([...folder, 'history.json'], json);
     archive.add([...folder, 'history.txt'], `${eventLines(json.events ?? []).join('\n')}\n`);
     failure = lastFailure(json.events ?? []);
   }
+  for (const why of unread) archive.problem(`payloads of run ${workflowId}`, why);
   const name = described.status.name;
   if (['FAILED', 'TIMED_OUT', 'TERMINATED'].includes(name))
     return [`run ${workflowId} ${name.toLowerCase().replace('_', ' ')}${failure === undefined ? '' : `: ${failure}`}`];

@@ -1,0 +1,32 @@
+// Writes the record of a fabric's authority anew, under a passphrase.
+import { ClusterPool } from '../kubernetes/cluster-pool';
+import { AuthorityStore } from '../pki/authority-store';
+import { readPassphrase } from '../pki/passphrase';
+import { openKeyBackend } from './key-store';
+
+export interface SealPlan {
+  readonly fabric: string;
+  /** `file:<directory>` or `kubernetes:[<context>/]<namespace>`. */
+  readonly keyStore: string;
+  readonly cwd: string;
+  readonly kubeconfig: string | undefined;
+  /** Absolute, as the next one. Not needed for a key in plain. */
+  readonly keyPassphraseFile: string | undefined;
+  readonly newPassphraseFile: string;
+}
+
+/** @throws what readPassphrase, openKeyStore and AuthorityStore.rewrite throw */
+export async function seal({ fabric, keyStore, cwd, kubeconfig, keyPassphraseFile, newPassphraseFile }: SealPlan): Promise<void> {
+  if (kubeconfig !== undefined) process.env['KUBECONFIG'] = kubeconfig;
+  const [present, next] = await Promise.all([
+    keyPassphraseFile === undefined ? undefined : readPassphrase(keyPassphraseFile),
+    readPassphrase(newPassphraseFile),
+  ]);
+  const clusters = new ClusterPool();
+  try {
+    const from = openKeyBackend(keyStore, clusters, cwd, present);
+    await new AuthorityStore(from).rewrite(fabric, openKeyBackend(keyStore, clusters, cwd, next));
+  } finally {
+    await clusters.close();
+  }
+}
