@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { deflateSync } from 'node:zlib';
+import { createFabricAuthority } from '../../src/pki/certificate';
 import { generateRsaKeyPem } from '../../src/pki/key-pair';
 import { findNeedles, needlesOf } from './canary';
 
@@ -34,7 +35,7 @@ test('a private key is found by its lines, without its frame, in its bytes, and 
   const body = key.replace(/-----[^-]+-----/g, '').trim();
   const haystacks = [
     key,
-    body.split('\n').slice(5, 7).join('\n'),
+    body.split('\n').slice(12, 14).join('\n'),
     body.replaceAll('\n', ''),
     Buffer.from(body, 'base64'),
     JSON.stringify({ keyPem: key }),
@@ -46,6 +47,19 @@ test('a private key is found by its lines, without its frame, in its bytes, and 
     expect(findNeedles(new Map([[`haystack ${index}`, haystack]]), needles)).not.toEqual([]);
   }
   expect(findNeedles(new Map([['another', await generateRsaKeyPem(2048)]]), needles)).toEqual([]);
+});
+
+test('a certificate, which holds the public half of a key, is none', async () => {
+  const { certificatePem, keyPem } = await createFabricAuthority({ fabric: 'demo', keyBits: 2048 });
+  const bytes = Buffer.from(certificatePem.replace(/-----[^-]+-----/g, ''), 'base64');
+  const haystacks = new Map<string, string | Buffer>([
+    ['in PEM', certificatePem],
+    ['in JSON', JSON.stringify({ certificatePem })],
+    ['in bytes', bytes],
+    ['in base64', bytes.toString('base64')],
+    ['one byte in', Buffer.concat([Buffer.from('x'), bytes]).toString('base64')],
+  ]);
+  expect(findNeedles(haystacks, needlesOf(new Map([['key', keyPem]])))).toEqual([]);
 });
 
 test('what is compressed is not found: whoever looks unpacks first', () => {

@@ -1,6 +1,7 @@
 // Finds secrets wherever they must not be, in every form in which they could get there: as they are, in hexadecimal, in base64 at each of
 // its three alignments, and escaped as in JSON. Of each form one fragment is looked for, so that a store which cuts long values into pages,
 // or lines, still shows most of them.
+import { createPrivateKey } from 'node:crypto';
 import { temporal } from '@temporalio/proto';
 
 /** What must not be found, by what it is. */
@@ -15,7 +16,7 @@ export interface Needles {
 const LENGTH = 24;
 /** Base64 of a shorter text has no 24 characters that depend on nothing else. */
 const SHORTEST = 20;
-const BLOCK = /-----BEGIN [A-Z ]*PRIVATE KEY-----([^-]+)-----END/g;
+const BLOCK = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----/g;
 
 /** @throws Error for a secret too short to be told from chance */
 export function needlesOf(secrets: Secrets): Needles {
@@ -47,16 +48,25 @@ export function historyBytes(history: temporal.api.history.v1.IHistory): Buffer 
   return Buffer.from(temporal.api.history.v1.History.encode(history).finish());
 }
 
-/** A private key is looked for by its lines and by its bytes, wherever its frame went; anything else as a whole. */
+/** An RSA key is looked for by what is secret in it, in lines and in bytes, wherever its frame went; anything else as a whole. */
 function partsOf(secret: string | Buffer): Buffer[] {
   if (typeof secret !== 'string') return [secret];
-  const bodies = [...secret.matchAll(BLOCK)].map(([, body = '']) => body.replaceAll('\\n', '\n').trim());
-  if (bodies.length === 0) return [Buffer.from(secret)];
-  return bodies.flatMap((body) => {
-    const lines = body.split('\n').filter((line) => line.length > 32);
-    // The first line is nearly the same in all keys.
-    return [...lines.slice(1).map((line) => Buffer.from(line)), Buffer.from(body, 'base64').subarray(32)];
-  });
+  const keys = [...secret.matchAll(BLOCK)].map(([block]) => block.replaceAll('\\n', '\n'));
+  return keys.length === 0 ? [Buffer.from(secret)] : keys.flatMap(secretPartsOf);
+}
+
+/** The modulus, which comes first, stands in the certificate too. */
+function secretPartsOf(keyPem: string): Buffer[] {
+  const { n, e, ...members } = createPrivateKey(keyPem).export({ format: 'jwk' });
+  const secrets = [members.d, members.p, members.q, members.dp, members.dq, members.qi].map((member = '') =>
+    Buffer.from(member, 'base64url'),
+  );
+  const lines = keyPem.split('\n').filter((line) => line !== '' && !line.includes('-----'));
+  const modulus = Buffer.from(n ?? '', 'base64url');
+  const whole = Buffer.from(lines.join(''), 'base64');
+  const firstSecretByte = whole.indexOf(modulus) + modulus.length + Buffer.from(e ?? '', 'base64url').length;
+  const firstSecretLine = Math.ceil(firstSecretByte / ((lines[0]?.length ?? 0) * 0.75)) + 1;
+  return [...secrets, ...lines.slice(firstSecretLine, -1).map((line) => Buffer.from(line))];
 }
 
 function formsOf(part: Buffer): (readonly [form: string, latin1: string])[] {
