@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { addCodecKeysFlag, codecKeysOf, readNumber } from './common-flags';
 import type { CliContext } from './context';
 import { loadCodec } from './lazy';
+import { oneLine } from './plain';
 import { Problems } from './problems';
 import { repeatableOption, type FlagValues } from './request-flags';
 import { untilStopped } from './until-stopped';
@@ -11,6 +12,8 @@ import { untilStopped } from './until-stopped';
 const PORT = 8234;
 /** The dev server's UI, as browsers may call it. */
 const ORIGINS = ['http://localhost:8233', 'http://127.0.0.1:8233'];
+
+const LOOPBACK = /^(127(\.\d+){3}|localhost|::1)$/;
 
 /** The command. */
 export function codecServerCommand(context: CliContext): Command {
@@ -40,11 +43,13 @@ Examples:
     if (keysFile === undefined) problems.add('--codec-keys is missing');
     problems.throwIfAny('codec-server');
     const { readCodecKeys, startCodecServer, readToken } = loadCodec();
-    const tokenFile = values['tokenFile'];
+    const { tokenFile, host } = values;
+    if (typeof host === 'string' && !LOOPBACK.test(host) && tokenFile === undefined)
+      context.stderr.write(`Warning: whoever reaches ${oneLine(host)} can read what the keys open. --token-file limits that.\n`);
     const server = await startCodecServer({
       keys: await readCodecKeys(keysFile ?? ''),
       port,
-      ...(typeof values['host'] === 'string' ? { host: values['host'] } : {}),
+      ...(typeof host === 'string' ? { host } : {}),
       origins,
       token: typeof tokenFile === 'string' ? await readToken(resolve(context.cwd, tokenFile)) : undefined,
     });

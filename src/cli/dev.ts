@@ -5,7 +5,7 @@ import { addCodecKeysFlag, codecKeysOf, readNumber } from './common-flags';
 import type { CliContext } from './context';
 import { loadDev } from './lazy';
 import { paintFor, type Paint } from './paint';
-import { oneLine } from './plain';
+import { oneLine, shellWord } from './plain';
 import { Problems } from './problems';
 import type { RunningDev } from './run-dev';
 import { untilStopped } from './until-stopped';
@@ -40,10 +40,11 @@ Examples:
     const port = readNumber(values['port'], '--port', 0, 65_535, problems) ?? PORT;
     const uiPort = readNumber(values['uiPort'], '--ui-port', 0, 65_535, problems) ?? UI_PORT;
     problems.throwIfAny('dev');
+    const codecKeys = codecKeysOf(values, context);
     const log = (line: string): unknown => stderr.write(`${oneLine(line)}\n`);
     const dev = await loadDev().startDev({
       worker: { ...flags, log },
-      codecKeys: codecKeysOf(values, context),
+      codecKeys,
       temporalCli: values['temporalCli'] as string | undefined,
       port: port || undefined,
       uiPort: uiPort || undefined,
@@ -51,17 +52,24 @@ Examples:
       env,
       onProgress: log,
     });
-    await untilStopped(context, dev, () => stdout.write(readyText(dev, paintFor(stdout, env))));
+    await untilStopped(context, dev, () =>
+      stdout.write(readyText(dev, env['SKYFABRIC_CODEC_KEYS'] ? undefined : codecKeys, paintFor(stdout, env))),
+    );
   });
 }
 
-function readyText({ address, namespace, taskQueue, uiUrl }: RunningDev, paint: Paint): string {
+/** @param codecKeys for commands, when the environment does not say it. */
+function readyText({ address, namespace, taskQueue, uiUrl }: RunningDev, codecKeys: string | undefined, paint: Paint): string {
   const usual = address === `127.0.0.1:${PORT}` && uiUrl.endsWith(`:${UI_PORT}`);
+  const variables = [
+    ...(usual ? [] : [`TEMPORAL_ADDRESS=${address}`, `SKYFABRIC_UI_URL=${uiUrl}`]),
+    ...(codecKeys === undefined ? [] : [`SKYFABRIC_CODEC_KEYS=${shellWord(oneLine(codecKeys))}`]),
+  ];
   return `${paint('green', 'Ready.')} Temporal ${address}, namespace ${namespace}, task queue ${taskQueue}
 UI ${uiUrl}
 
 Try next, in another terminal:
-${usual ? '' : `  export TEMPORAL_ADDRESS=${address} SKYFABRIC_UI_URL=${uiUrl}\n`}  skyfabric check --peer west=CONTEXT --peer east=CONTEXT
+${variables.length === 0 ? '' : `  export ${variables.join(' ')}\n`}  skyfabric check --peer west=CONTEXT --peer east=CONTEXT
   skyfabric bootstrap --peer west=CONTEXT --peer east=CONTEXT
   skyfabric status
 

@@ -12,3 +12,8 @@ export function plain(text: string): string {
 export function oneLine(text: string): string {
   return plain(text.replace(/\s+/g, ' ').trim());
 }
+
+/** The text as one word of a shell. */
+export function shellWord(text: string): string {
+  return /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -2,7 +2,7 @@
 import type { Problem, Residue, Rollback } from '../contract/status';
 import type { TemporalTarget } from '../temporal/connection';
 import type { Paint } from './paint';
-import { oneLine, plain } from './plain';
+import { oneLine, plain, shellWord } from './plain';
 
 /** What went wrong and where, and what became of what was done. */
 export function failureText(outcome: string, problem: Problem, rollback: Rollback | undefined, paint: Paint): string {
@@ -65,10 +65,6 @@ function flagsOf({ address, namespace, profile }: TemporalTarget, namespaceFlag:
 /** What the environment says need not be repeated. */
 function codecFlag({ codecKeys, env }: TemporalTarget): string {
   return codecKeys === undefined || env?.['SKYFABRIC_CODEC_KEYS'] ? '' : ` --codec-keys ${shellWord(oneLine(codecKeys))}`;
-}
-
-function shellWord(text: string): string {
-  return /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function indented(text: string): string {

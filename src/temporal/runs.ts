@@ -61,8 +61,9 @@ export async function startRun<K extends RunKind>(
  */
 export async function readRunStatus(handle: WorkflowHandle): Promise<RunStatus> {
   const [status, description] = await Promise.all([handle.query(statusQuery), handle.describe()]);
-  await decodeWithin(description.raw.pendingActivities, handle.client);
-  const pending = new Map((description.raw.pendingActivities ?? []).map((activity) => [activity.activityId ?? '', activity]));
+  const activities = description.raw.pendingActivities ?? [];
+  if (activities.length > 0) await decodeWithin(activities, handle.client);
+  const pending = new Map(activities.map((activity) => [activity.activityId ?? '', activity]));
   return { ...status, steps: status.steps.map((step) => withAttempts(step, pending.get(step.id))) };
 }
 

@@ -252,6 +252,9 @@ test('codec-server serves the keys to the origin given, until Ctrl-C', async () 
   run.interrupt();
   expect(await run.code).toBe(0);
   await expect(fetch(url)).rejects.toThrow();
+  const open = await runCli(['codec-server', '--host', '192.0.2.1', '--port', '0', '--codec-keys', keys], { cwd: directory });
+  expect(open.stderr).toMatch(/^Warning: whoever reaches 192\.0\.2\.1 .*--token-file/);
+  expect(open.code).toBe(2);
   const wrong = await runCli(['codec-server', '--origin', 'http://ui.example/path', '--port', 'x'], { cwd: directory });
   expect(wrong.code).toBe(2);
   expect(wrong.stderr).toContain('3 problems');

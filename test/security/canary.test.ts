@@ -26,7 +26,6 @@ import { unfolded } from '../support/secrets';
 jest.setTimeout(600_000);
 
 const FABRIC = 'canary';
-const GATEWAY = 'clusterlink-system';
 const PASSPHRASE = 'a "passphrase" with\\ every häzard in it';
 const WRONG_PASSPHRASE = 'another "passphrase" with as many häzards';
 

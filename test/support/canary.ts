@@ -24,7 +24,11 @@ export function needlesOf(secrets: Secrets): Needles {
   for (const [name, secret] of secrets) {
     for (const part of partsOf(secret)) {
       if (part.length < SHORTEST) throw new Error(`${name} is too short to be looked for`);
-      for (const [form, text] of formsOf(part)) if (text.length >= LENGTH) fragments.set(middleOf(text), `${name} (${form})`);
+      for (const [form, text] of formsOf(part)) {
+        const fragment = middleOf(text);
+        // Forms may look alike; the first one names them.
+        if (text.length >= LENGTH && !fragments.has(fragment)) fragments.set(fragment, `${name} (${form})`);
+      }
     }
   }
   return { fragments };
