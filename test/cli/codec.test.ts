@@ -16,6 +16,9 @@ import { testAddress, testEnvironment, uniqueTaskQueue } from '../support/tempor
 import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
 import { runCli, startCli, type CliSettings } from './run-cli';
 
+// Some tests carry out several commands, and each looks for workers first.
+jest.setTimeout(180_000);
+
 let environment: TestWorkflowEnvironment;
 let directory: string;
 let keys: string;
