@@ -6,8 +6,8 @@ import type { CliContext } from './context';
 import { GATEWAY_FLAGS } from './gateway-flags';
 import { readLinks } from './links-flag';
 import type { Paint } from './paint';
-import { oneLine } from './plain';
-import { addPeerFlags, peerLabels, peersOf } from './peer-flags';
+import { oneLine } from '../errors/plain-text';
+import { addPeerFlags, nameOf, peerLabels, peersOf } from './peer-flags';
 import type { Problems } from './problems';
 import type { FlagValues, RequestFlag } from './request-flags';
 import { runCommand, type GivenFlags } from './run-command';
@@ -93,7 +93,7 @@ export function bootstrapCommand(context: CliContext): Command {
 
 function complete({ values, request, cwd, problems }: GivenFlags): Record<string, unknown> {
   const peers = peersOf(values, request, cwd, problems);
-  const names = (Array.isArray(peers) ? peers : []).flatMap((peer: unknown) => (isRecord(peer) ? [String(peer['name'])] : []));
+  const names = (Array.isArray(peers) ? peers : []).flatMap((peer: unknown) => (isRecord(peer) ? [nameOf(peer)] : []));
   const wantsBinary = values['installBinary'] === true && request['binary'] === undefined;
   return { peers, links: linksFrom(values, names, problems), ...(wantsBinary ? { binary: {} } : {}) };
 }
@@ -115,11 +115,13 @@ function render(result: BootstrapResult, paint: Paint): string {
     own ? 'yes' : 'no',
   ]);
   return [
-    `${paint('green', `Fabric ${fabric} stands`)}: ${changed ? 'it was changed' : 'nothing had to be changed'}.`,
+    `${paint('green', `Fabric ${oneLine(fabric)} stands`)}: ${changed ? 'it was changed' : 'nothing had to be changed'}.`,
     ...columns(rows, ['PEER', 'GATEWAY', 'CERTIFICATE UNTIL', 'CHANGED']),
-    `Links: ${links.map(({ a, b }) => `${a} and ${b}`).join(', ') || 'none'}`,
-    `Authority: ${oneLine(authority.fingerprint)}, until ${authority.notAfter.slice(0, 10)}${authority.created ? ', created' : ''}`,
-    ...failed.map(({ peer, problem }) => `${paint('red', `${peer} failed`)} and was undone: ${oneLine(problem.message)} [${problem.code}]`),
-    ...residue.map(({ peer, object, why }) => `${paint('red', 'Residue')} ${peer}: ${oneLine(object)}: ${oneLine(why)}`),
+    `Links: ${oneLine(links.map(({ a, b }) => `${a} and ${b}`).join(', ')) || 'none'}`,
+    `Authority: ${oneLine(authority.fingerprint)}, until ${oneLine(authority.notAfter.slice(0, 10))}${authority.created ? ', created' : ''}`,
+    ...failed.map(
+      ({ peer, problem }) => `${paint('red', `${oneLine(peer)} failed`)} and was undone: ${oneLine(problem.message)} [${problem.code}]`,
+    ),
+    ...residue.map(({ peer, object, why }) => `${paint('red', 'Residue')} ${oneLine(peer)}: ${oneLine(object)}: ${oneLine(why)}`),
   ].join('\n');
 }

@@ -7,7 +7,7 @@ import { EXIT, type CliContext, type ExitCode } from './context';
 import { followRun, type BadEnd, type RunEnd } from './follow-run';
 import { printResult } from './output';
 import { paintFor, type Paint } from './paint';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { fabricRegister } from './queries';
 import { progressView } from './progress';
 import { failureText, leftText, unreadText } from './run-report';
@@ -72,7 +72,7 @@ export async function watchRun(context: CliContext, session: TemporalSession, fl
     timeoutMs: flags.timeoutMs,
     onSignal: context.onSignal,
   });
-  await reportEnd(context, session, flags, { render: () => `${type} is done.` }, { workflowId, runId }, end);
+  await reportEnd(context, session, flags, { render: () => `${oneLine(type)} is done.` }, { workflowId, runId }, end);
   context.exitCode = exitCodeOf(end, false);
 }
 

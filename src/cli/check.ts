@@ -6,7 +6,7 @@ import type { CliContext } from './context';
 import { GATEWAY_FLAGS } from './gateway-flags';
 import type { Paint } from './paint';
 import { addPeerFlags, peerLabels, peersOf } from './peer-flags';
-import { oneLine, plain } from './plain';
+import { oneLine, plain } from '../errors/plain-text';
 import { runCommand } from './run-command';
 
 /** The command; exit 1 when any finding is not ok. */

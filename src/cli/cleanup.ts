@@ -8,7 +8,7 @@ import { EXIT, type CliContext } from './context';
 import { loadCleanup, loadRuns } from './lazy';
 import type { Paint } from './paint';
 import { peerLabels, peersOf } from './peer-flags';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 import { addRequestFlags, flagLabel, patchOf, repeatableOption, type FlagValues } from './request-flags';
 import { span } from './table';

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import type { CodecKeys } from '../temporal/codec-keys';
 import type { CliContext } from './context';
 import { loadCodec } from './lazy';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 
 /** The command. */

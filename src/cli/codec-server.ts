@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { addCodecKeysFlag, codecKeysOf, readNumber } from './common-flags';
 import type { CliContext } from './context';
 import { loadCodec } from './lazy';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 import { repeatableOption, type FlagValues } from './request-flags';
 import { untilStopped } from './until-stopped';

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { ConnectResult } from '../contract/results';
 import { readAllow } from './allow-flag';
 import type { CliContext } from './context';
+import { oneLine } from '../errors/plain-text';
 import type { Paint } from './paint';
 import { choiceOption, repeatableOption, type RequestFlag } from './request-flags';
 import { readChoice } from './common-flags';
@@ -91,8 +92,9 @@ function render({ service, from, to, imports, changed }: ConnectResult, paint: P
     address,
     verified === 'probe' ? `${bytes} bytes over ${attempts} connections` : "ClusterLink's status",
   ]);
+  const where = `${service.namespace}/${service.name}:${service.port} on ${from.join(', ')}, called from ${to.join(', ')}`;
   return [
-    `${paint('green', 'Connected')}: ${service.namespace}/${service.name}:${service.port} on ${from.join(', ')}, called from ${to.join(', ')}${changed ? '' : '; nothing had to be changed'}.`,
+    `${paint('green', 'Connected')}: ${oneLine(where)}${changed ? '' : '; nothing had to be changed'}.`,
     ...columns(rows, ['PEER', 'CALL IT AT', 'SHOWN BY']),
   ].join('\n');
 }

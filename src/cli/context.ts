@@ -1,18 +1,9 @@
 // What a command may use of the process around it: handed in, so that tests run the whole program in-process.
+import type { TextOutput } from './text-output';
 
 /** How the program ends. */
 export const EXIT = { done: 0, failed: 1, usage: 2, timedOut: 124, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
-/** A stream that text is written to. */
-export interface TextOutput {
-  write(text: string): unknown;
-  /** Whether a person sees it on a terminal. */
-  readonly isTTY?: boolean;
-  /** Of the terminal. */
-  readonly columns?: number;
-  readonly rows?: number;
-}
 
 /** The process as commands see it. */
 export interface CliContext {

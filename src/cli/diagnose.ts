@@ -7,7 +7,7 @@ import type { CliContext } from './context';
 import { loadDiagnose } from './lazy';
 import { paintFor, type Paint } from './paint';
 import { peersOf } from './peer-flags';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 import { repeatableOption, type FlagValues } from './request-flags';
 import type { Diagnosis } from './run-diagnose';

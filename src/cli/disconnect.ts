@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { DisconnectResult } from '../contract/results';
 import type { DisconnectRequestInput } from '../model/requests';
+import { oneLine } from '../errors/plain-text';
 import type { RegisterReader } from './carry-out';
 import type { CliContext } from './context';
 import { runCommand } from './run-command';
@@ -48,5 +49,5 @@ async function render(
 }
 
 function nameOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
-  return `${namespace}/${name}`;
+  return oneLine(`${namespace}/${name}`);
 }

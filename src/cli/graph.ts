@@ -4,7 +4,7 @@ import type { Register } from '../contract/register';
 import { addCommonFlags, readChoice, readFabricName, targetOf, taskQueueOf } from './common-flags';
 import type { CliContext } from './context';
 import { loadQueries, loadSession } from './lazy';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 import { serviceName } from './register-view';
 
@@ -41,11 +41,11 @@ function text({ fabric, peers, links, connections }: Register): string[] {
     `fabric ${oneLine(fabric)}`,
     ...peers.map(({ name }) => {
       const remotes = links.flatMap(({ a, b }) => (a === name ? [b] : b === name ? [a] : []));
-      return `  ${name} ── ${remotes.join(', ') || 'no links'}`;
+      return `  ${oneLine(`${name} ── ${remotes.join(', ') || 'no links'}`)}`;
     }),
     ...connections.flatMap((connection) => [
-      serviceName(connection),
-      ...Object.entries(connection.imports).map(([importer, sources]) => `  ${importer} ──▶ ${sources.join(', ')}`),
+      oneLine(serviceName(connection)),
+      ...Object.entries(connection.imports).map(([importer, sources]) => `  ${oneLine(`${importer} ──▶ ${sources.join(', ')}`)}`),
     ]),
   ];
 }

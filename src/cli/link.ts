@@ -1,5 +1,6 @@
 // `skyfabric link`: peers the gateways of two peers with each other.
 import type { Command } from 'commander';
+import { oneLine } from '../errors/plain-text';
 import type { CliContext } from './context';
 import { PAIR, pairFrom } from './pair';
 import { runCommand } from './run-command';
@@ -18,6 +19,6 @@ export function linkCommand(context: CliContext): Command {
     examples: `Examples:
     $ skyfabric link west east
     $ skyfabric link west east --fabric prod --detach`,
-    render: ({ link: { a, b }, changed }) => (changed ? `Linked: ${a} and ${b}.` : `${a} and ${b} are linked already.`),
+    render: ({ link: { a, b }, changed }) => oneLine(changed ? `Linked: ${a} and ${b}.` : `${a} and ${b} are linked already.`),
   });
 }

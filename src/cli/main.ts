@@ -2,11 +2,13 @@
 // The program as a process: its streams, its signals, its exit code.
 import { createInterface } from 'node:readline/promises';
 import type { CliContext } from './context';
+import { oneLine } from '../errors/plain-text';
 import { runProgram } from './program';
+import { TextOutput } from './text-output';
 
 const context: CliContext = {
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: new TextOutput(process.stdout),
+  stderr: new TextOutput(process.stderr),
   env: process.env,
   cwd: process.cwd(),
   ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
@@ -22,7 +24,7 @@ const context: CliContext = {
 async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return await terminal.question(question);
+    return await terminal.question(`${oneLine(question)} `);
   } finally {
     terminal.close();
   }

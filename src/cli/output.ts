@@ -1,7 +1,7 @@
 // Results on standard output, in the form that was asked for.
-import { stringify } from 'yaml';
-import type { TextOutput } from './context';
-import { plain } from './plain';
+import { Document, visit } from 'yaml';
+import type { TextOutput } from './text-output';
+import { isPlain, plain } from '../errors/plain-text';
 
 export const FORMATS = ['table', 'json', 'yaml'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -12,7 +12,17 @@ export function printResult(output: TextOutput, format: Format, value: unknown, 
 }
 
 function structured(format: 'json' | 'yaml', value: unknown): string {
-  if (format === 'yaml') return plain(stringify(JSON.parse(JSON.stringify(value)), { lineWidth: 0 }).trimEnd());
-  // JSON.stringify leaves DEL and C1 controls raw; the notation for them is plain()'s own.
-  return plain(JSON.stringify(value, null, 2));
+  // Neither leaves all control characters and hidden marks as escapes; the notation for them is plain()'s own.
+  return plain(format === 'yaml' ? yamlText(JSON.parse(JSON.stringify(value))) : JSON.stringify(value, null, 2));
+}
+
+/** The value as YAML in which every text that is not plain is quoted, so that it can hold escapes. */
+function yamlText(value: unknown): string {
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'string' && !isPlain(node.value)) node.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return document.toString({ lineWidth: 0 }).trimEnd();
 }

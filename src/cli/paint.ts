@@ -1,7 +1,7 @@
 // Colours and marks of what is printed; colours only on a terminal, and never against NO_COLOR (https://no-color.org).
 import { styleText } from 'node:util';
 import type { StepState } from '../contract/status';
-import type { TextOutput } from './context';
+import type { TextOutput } from './text-output';
 
 export type Colour = 'green' | 'red' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -12,7 +12,7 @@ export const uncoloured: Paint = (_colour, text) => text;
 
 /** How to colour what goes to this output. */
 export function paintFor(output: TextOutput, env: NodeJS.ProcessEnv): Paint {
-  const wanted = output.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+  const wanted = output.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   return wanted ? (colour, text) => styleText(colour, text, { validateStream: false }) : uncoloured;
 }
 

@@ -21,7 +21,7 @@ import { statusCommand } from './status';
 import { teardownCommand } from './teardown';
 import { unlinkCommand } from './unlink';
 import { verifyCommand } from './verify';
-import { plain } from './plain';
+import { plain } from '../errors/plain-text';
 import { packageVersion } from './version';
 import { workerCommand } from './worker';
 

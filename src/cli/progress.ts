@@ -2,7 +2,7 @@
 import type { RunStatus, StepStatus } from '../contract/status';
 import type { CliContext } from './context';
 import { paintFor } from './paint';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { stepText, stepTree } from './step-tree';
 import { cut, span } from './table';
 
@@ -17,7 +17,7 @@ export interface ProgressView {
 
 /** The view that fits the output. @param title what the run does, in a few words */
 export function progressView(context: CliContext, title: string, now: () => number = Date.now): ProgressView {
-  return context.stderr.isTTY === true && context.env['TERM'] !== 'dumb' ? treeView(context, title, now) : lineView(context, title, now);
+  return context.stderr.isTTY && context.env['TERM'] !== 'dumb' ? treeView(context, title, now) : lineView(context, title, now);
 }
 
 function treeView({ stderr, env }: CliContext, title: string, now: () => number): ProgressView {
@@ -34,8 +34,7 @@ function treeView({ stderr, env }: CliContext, title: string, now: () => number)
       ...(status === undefined ? [] : stepTree(status, { now: now(), paint, columns, ...room })),
       ...notes.map((text) => paint('yellow', cut(oneLine(text), columns))),
     ];
-    // Up to the first line drawn before, and clear from there to the end of the screen.
-    stderr.write(`${drawn === 0 ? '' : `\u001b[${drawn}A`}\r\u001b[0J${lines.join('\n')}\n`);
+    stderr.writeOver(drawn, `${lines.join('\n')}\n`);
     drawn = lines.length;
   };
   return {

@@ -2,7 +2,7 @@
 import type { Register, RegisteredConnection } from '../contract/register';
 import { remotesOf } from '../model/topology';
 import type { Paint } from './paint';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import type { RunSummary } from './queries';
 import { columns, span } from './table';
 

@@ -2,7 +2,7 @@
 import { FabricError } from '../errors/fabric-error';
 import { EXIT, type CliContext, type ExitCode } from './context';
 import { paintFor } from './paint';
-import { oneLine, plain } from './plain';
+import { oneLine, plain } from '../errors/plain-text';
 
 /** Prints a failure and says how the program ends. */
 export function reportError({ stderr, env }: CliContext, error: unknown): ExitCode {

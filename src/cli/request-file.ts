@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { isRecord } from '../model/problems';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import type { Problems } from './problems';
 
 const MAX_BYTES = 1_000_000;

@@ -2,7 +2,8 @@
 import type { Problem, Residue, Rollback } from '../contract/status';
 import type { TemporalTarget } from '../temporal/connection';
 import type { Paint } from './paint';
-import { oneLine, plain, shellWord } from './plain';
+import { oneLine, plain } from '../errors/plain-text';
+import { shellWord } from './shell-word';
 
 /** What went wrong and where, and what became of what was done. */
 export function failureText(outcome: string, problem: Problem, rollback: Rollback | undefined, paint: Paint): string {

@@ -6,6 +6,7 @@ import type { RunStatus } from '../contract/status';
 import { addCommonFlags, readFabricName, readWaitFlags, type WaitFlags } from './common-flags';
 import { EXIT, type CliContext } from './context';
 import { loadQueries, loadRuns, loadSession } from './lazy';
+import { oneLine } from '../errors/plain-text';
 import { printResult } from './output';
 import { paintFor, type Paint } from './paint';
 import { Problems } from './problems';
@@ -81,9 +82,9 @@ async function showFabric(context: CliContext, session: TemporalSession, flags: 
     let last = '';
     while (!stop.signal.aborted) {
       const seen = await look();
-      const told = stdout.isTTY === true ? seen.text : JSON.stringify({ ...seen.shown, running: undefined });
-      if (told !== last || stdout.isTTY === true) {
-        if (stdout.isTTY === true && flags.format === 'table') stdout.write('\u001b[H\u001b[2J');
+      const told = stdout.isTTY ? seen.text : JSON.stringify({ ...seen.shown, running: undefined });
+      if (told !== last || stdout.isTTY) {
+        if (stdout.isTTY && flags.format === 'table') stdout.clearScreen();
         print(seen);
       }
       last = told;
@@ -104,7 +105,7 @@ async function showRun(context: CliContext, session: TemporalSession, flags: Wai
 function runView(status: RunStatus, paint: Paint, columns: number): string {
   const { kind, phase, problem, rollback } = status;
   return [
-    `${paint('bold', kind)}: ${phase}`,
+    `${paint('bold', oneLine(kind))}: ${oneLine(phase)}`,
     ...stepTree(status, { now: Date.now(), paint, columns }),
     ...(problem !== undefined
       ? [failureText(phase, problem, rollback, paint)]

@@ -2,7 +2,7 @@
 import type { RunStatus, StepStatus } from '../contract/status';
 import type { Paint } from './paint';
 import { STATES } from './paint';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { cut, span, width } from './table';
 
 export interface TreeOptions {

@@ -1,5 +1,5 @@
 // Text in columns.
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 
 /** Lines in which each column is as wide as its widest cell, two spaces apart; an empty header row is left out. */
 export function columns(rows: readonly (readonly string[])[], header?: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 // `skyfabric teardown`: peers leave a fabric, or the whole fabric ends.
 import type { Command } from 'commander';
 import type { TeardownResult } from '../contract/results';
+import { oneLine } from '../errors/plain-text';
 import { EXIT, type CliContext } from './context';
 import { runCommand } from './run-command';
 
@@ -42,8 +43,8 @@ export function teardownCommand(context: CliContext): Command {
 }
 
 function render({ fabric, peers, ended, changed }: TeardownResult): string {
-  if (!changed) return `Nothing to tear down in fabric ${fabric}.`;
-  return ended
-    ? `Fabric ${fabric} has ended; ${peers.join(', ')} are as they were before it.`
-    : `${peers.join(', ')} left fabric ${fabric}.`;
+  if (!changed) return oneLine(`Nothing to tear down in fabric ${fabric}.`);
+  return oneLine(
+    ended ? `Fabric ${fabric} has ended; ${peers.join(', ')} are as they were before it.` : `${peers.join(', ')} left fabric ${fabric}.`,
+  );
 }

@@ -1,5 +1,6 @@
 // `skyfabric unlink`: takes a link down, on both sides.
 import type { Command } from 'commander';
+import { oneLine } from '../errors/plain-text';
 import type { CliContext } from './context';
 import { PAIR, pairFrom } from './pair';
 import { runCommand } from './run-command';
@@ -19,6 +20,6 @@ export function unlinkCommand(context: CliContext): Command {
     $ skyfabric unlink west east
   Although connections use it:
     $ skyfabric unlink west east --force --reason "west is being moved"`,
-    render: ({ link: { a, b }, changed }) => (changed ? `Unlinked: ${a} and ${b}.` : `${a} and ${b} were not linked.`),
+    render: ({ link: { a, b }, changed }) => oneLine(changed ? `Unlinked: ${a} and ${b}.` : `${a} and ${b} were not linked.`),
   });
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { VerifyResult } from '../contract/results';
 import type { CliContext } from './context';
+import { oneLine } from '../errors/plain-text';
 import type { Paint } from './paint';
 import { runCommand } from './run-command';
 import { columns } from './table';
@@ -37,7 +38,7 @@ export function verifyCommand(context: CliContext): Command {
 
 function render({ fabric, links, connections }: VerifyResult, paint: Paint): string {
   const proofs = [...links, ...connections];
-  if (proofs.length === 0) return `Nothing to verify: fabric ${fabric} has no such links and connections.`;
+  if (proofs.length === 0) return `Nothing to verify: fabric ${oneLine(fabric)} has no such links and connections.`;
   const failed = proofs.filter(({ ok }) => !ok).length;
   const linkRows = links.map((proof) => [
     proof.from,
@@ -53,8 +54,8 @@ function render({ fabric, links, connections }: VerifyResult, paint: Paint): str
   ]);
   return [
     failed === 0
-      ? `${paint('green', 'Verified')}: bytes flow as they should in fabric ${fabric}.`
-      : `${paint('red', 'Not verified')}: ${failed} of ${proofs.length} proofs failed in fabric ${fabric}.`,
+      ? `${paint('green', 'Verified')}: bytes flow as they should in fabric ${oneLine(fabric)}.`
+      : `${paint('red', 'Not verified')}: ${failed} of ${proofs.length} proofs failed in fabric ${oneLine(fabric)}.`,
     ...(links.length === 0 ? [] : columns(linkRows, ['FROM', 'TO', 'LATENCY', 'THROUGHPUT', 'RESULT'])),
     ...(links.length === 0 || connections.length === 0 ? [] : ['']),
     ...(connections.length === 0 ? [] : columns(connectionRows, ['SERVICE', 'PEER', 'BYTES', 'RESULT'])),

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { addTemporalFlags, targetOf } from './common-flags';
 import type { CliContext } from './context';
 import { loadWorker } from './lazy';
-import { oneLine } from './plain';
+import { oneLine } from '../errors/plain-text';
 import { Problems } from './problems';
 import { untilStopped } from './until-stopped';
 import { addWorkerFlags, readWorkerFlags } from './worker-flags';

@@ -1,5 +1,7 @@
 // The one error class. Every layer below the CLI throws it, and activities/failures.ts turns it into a
-// Temporal ApplicationFailure in one place, so that a code means the same everywhere.
+// Temporal ApplicationFailure in one place, so that a code means the same everywhere. Whoever wrote the texts in it, they are
+// bounded here and hold no control characters.
+import { bounded, oneLine, plain } from './plain-text';
 
 /** What went wrong, by class. NON_RETRYABLE_CODES are facts that no retry can change. */
 export const ERROR_CODES = [
@@ -20,6 +22,11 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Codes that no retry can mend: the activity fails at once, and the workflow rolls back. */
 export const NON_RETRYABLE_CODES: readonly ErrorCode[] = ['invalid', 'conflict', 'in_use', 'forbidden', 'not_found', 'residue'];
+
+/** What a message may hold at most: a request's problems, each in its line, and then some. */
+const MAX_MESSAGE = 10_000;
+const MAX_HINT = 2_000;
+const MAX_NAME = 1_000;
 
 export interface FabricErrorFields {
   readonly code: ErrorCode;
@@ -46,11 +53,12 @@ export class FabricError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(fields: FabricErrorFields) {
-    super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
+    const { message, hint, peer, object, cause } = fields;
+    super(plain(bounded(message, MAX_MESSAGE)), cause === undefined ? undefined : { cause });
     this.code = fields.code;
-    this.hint = fields.hint;
-    this.peer = fields.peer;
-    this.object = fields.object;
+    this.hint = hint === undefined ? undefined : plain(bounded(hint, MAX_HINT));
+    this.peer = peer === undefined ? undefined : oneLine(bounded(peer, MAX_NAME));
+    this.object = object === undefined ? undefined : oneLine(bounded(object, MAX_NAME));
     this.retryAfterMs = fields.retryAfterMs;
   }
 

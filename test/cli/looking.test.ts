@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { recordSignal } from '../../src/contract/messages';
-import { applyChange, emptyRegister, type RegisterChange, type RegisteredPeer } from '../../src/contract/register';
+import { applyChange, emptyRegister, type Register, type RegisterChange, type RegisteredPeer } from '../../src/contract/register';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { gatewayOptions } from '../../src/model/gateway';
 import { peer } from '../../src/model/peer';
+import { RAW, STEERING_TEXT } from '../support/hostile';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities } from '../workflows/fake-activities';
 import { runCli, startCli, type CliSettings } from './run-cli';
@@ -44,18 +45,18 @@ const CHANGE: RegisterChange = {
 };
 
 /** A fabric that the register knows, and a worker that answers for it. */
-async function withFabric(body: (fabric: string, settings: CliSettings) => Promise<void>): Promise<void> {
+async function withFabric(body: (fabric: string, settings: CliSettings) => Promise<void>, change = CHANGE): Promise<void> {
   const fabric = `f-${randomUUID().slice(0, 8)}`;
   const taskQueue = uniqueTaskQueue();
   const fake = fakeActivities();
-  fake.answer('readRegister', () => ({ register: applyChange(emptyRegister(fabric), CHANGE) }));
+  fake.answer('readRegister', () => ({ register: applyChange(emptyRegister(fabric), change) }));
   await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
     const guard = await environment.client.workflow.signalWithStart('GuardFabric', {
       workflowId: guardWorkflowId(fabric),
       taskQueue,
       args: [{ fabric }],
       signal: recordSignal,
-      signalArgs: [CHANGE],
+      signalArgs: [change],
     });
     try {
       await body(fabric, { env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: taskQueue } });
@@ -139,4 +140,30 @@ test('a server that is not there is named', async () => {
   expect(stderr).toContain('127.0.0.1:1');
   expect(stderr).toContain('skyfabric dev');
   expect(code).toBe(1);
+});
+
+test('a register full of escapes is shown without one of them', async () => {
+  const X = STEERING_TEXT;
+  const hostile: RegisterChange = JSON.parse(
+    JSON.stringify(CHANGE).replace(/"(kind-)?(west|south|east|demo|echo|127\.0\.0\.1|clusterlink-system)"/g, (text) =>
+      JSON.stringify(`${JSON.parse(text) as string}${X}`),
+    ),
+  ) as RegisterChange;
+  await withFabric(async (fabric, settings) => {
+    for (const args of [
+      ['status'],
+      ['status', '-o', 'json'],
+      ['status', '-o', 'yaml'],
+      ['graph'],
+      ['graph', '-o', 'dot'],
+      ['graph', '-o', 'mermaid'],
+      ['history'],
+    ]) {
+      const { code, stdout, stderr } = await runCli([...args, '--fabric', fabric], settings);
+      expect(code).toBe(0);
+      expect(stdout + stderr).not.toMatch(RAW);
+      if (args.includes('status')) expect(stdout).toContain('[2J');
+      if (args.includes('json')) expect((JSON.parse(stdout) as Register).peers[0]?.name).toContain(X);
+    }
+  }, hostile);
 });

@@ -1,6 +1,7 @@
 // Runs the program in-process, with its streams and signals in the test's hands.
-import type { CliContext, ExitCode, TextOutput } from '../../src/cli/context';
+import type { CliContext, ExitCode } from '../../src/cli/context';
 import { runProgram } from '../../src/cli/program';
+import { TextOutput } from '../../src/cli/text-output';
 
 export interface CliRun {
   readonly code: Promise<ExitCode>;
@@ -31,14 +32,15 @@ export function testContext({ env = {}, cwd = '/', answer, terminal = false }: C
   const holds = (name: keyof typeof texts, text: string): Promise<void> =>
     new Promise((resolve) => (texts[name].includes(text) ? resolve() : void waiting.push({ name, text, done: resolve })));
   const listeners = new Set<() => void>();
-  const output = (name: keyof typeof texts): TextOutput => ({
-    isTTY: terminal,
-    columns: 100,
-    write(text) {
-      texts[name] += text;
-      for (const wish of waiting) if (texts[wish.name].includes(wish.text)) wish.done();
-    },
-  });
+  const output = (name: keyof typeof texts): TextOutput =>
+    new TextOutput({
+      isTTY: terminal,
+      columns: 100,
+      write(text) {
+        texts[name] += text;
+        for (const wish of waiting) if (texts[wish.name].includes(wish.text)) wish.done();
+      },
+    });
   return {
     context: {
       stdout: output('stdout'),

@@ -3,7 +3,7 @@ import type { RunStatus, StepStatus } from '../../src/contract/status';
 import { FabricError } from '../../src/errors/fabric-error';
 import { printResult } from '../../src/cli/output';
 import { paintFor, uncoloured } from '../../src/cli/paint';
-import { oneLine, plain } from '../../src/cli/plain';
+import { oneLine, plain } from '../../src/errors/plain-text';
 import { progressView } from '../../src/cli/progress';
 import { reportError } from '../../src/cli/report-error';
 import { failureText, leftText, rollbackLines, unreadText } from '../../src/cli/run-report';

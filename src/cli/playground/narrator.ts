@@ -1,10 +1,11 @@
 // How the show speaks: headings that say what is simulated, lines, and the checks by which it judges itself.
 import type { RunStatus } from '../../contract/status';
-import type { CliContext, TextOutput } from '../context';
+import type { CliContext } from '../context';
 import { paintFor, STATES, type Paint } from '../paint';
-import { oneLine } from '../plain';
+import { oneLine } from '../../errors/plain-text';
 import { progressView, type ProgressView } from '../progress';
 import { stepTree } from '../step-tree';
+import type { TextOutput } from '../text-output';
 
 const WIDTH = 100;
 const SIMULATED = '[simulated clusters]';
@@ -58,7 +59,7 @@ export class Narrator {
 
   /** Shows a run's steps: live on a terminal; elsewhere as a tree when it has ended. */
   runView(title: string): ProgressView {
-    const live = this.output.isTTY === true && this.context.env['TERM'] !== 'dumb';
+    const live = this.output.isTTY && this.context.env['TERM'] !== 'dumb';
     return live ? progressView({ ...this.context, stderr: this.output }, title) : this.treeAtEnd(title);
   }
 

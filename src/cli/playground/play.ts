@@ -1,6 +1,6 @@
 // From the curtain to its fall: sets the stage, plays the show, stays up if wanted, and clears everything away.
 import { EXIT, type CliContext } from '../context';
-import { oneLine } from '../plain';
+import { oneLine } from '../../errors/plain-text';
 import { span } from '../table';
 import { castOf } from './cast';
 import { Narrator } from './narrator';
