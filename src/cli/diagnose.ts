@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { peer, type PeerAddress } from '../model/peer';
 import { addTemporalFlags, readDuration, readFabricName, targetOf, taskQueueOf } from './common-flags';
 import type { CliContext } from './context';
+import { allowExecOption, readAllowExec } from './exec-flag';
 import { loadDiagnose } from './lazy';
 import { paintFor, type Paint } from './paint';
 import { peersOf } from './peer-flags';
@@ -29,6 +30,7 @@ export function diagnoseCommand(context: CliContext): Command {
       repeatableOption('--peer <name=context>', 'a peer, when the register cannot tell or its context has another name here; repeatable'),
     )
     .option('--kubeconfig <file>', "kubeconfig that has the contexts (default: the register's, else your own)")
+    .addOption(allowExecOption())
     .option('--namespace <name>', 'namespace of the gateways of --peer (default: clusterlink-system)')
     .optionsGroup('Temporal:');
   addTemporalFlags(command).addHelpText(
@@ -55,6 +57,7 @@ Examples:
       fabric,
       peers,
       kubeconfig: path('kubeconfig'),
+      allowExec: readAllowExec(values, env),
       workflowIds: (values['run'] ?? []) as readonly string[],
       sinceMs,
       file: path('output'),

@@ -34,7 +34,7 @@ export function choiceOption(flags: string, description: string, choices?: reado
 }
 
 /** An option that may be repeated, and whose values may be given with commas. */
-function listOption(flags: string, description: string): Option {
+export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((value: string, earlier: string[] | undefined) => [
     ...(earlier ?? []),
     ...value.split(',').map((part) => part.trim()),

@@ -22,6 +22,8 @@ export interface DiagnosePlan {
   /** In addition to the register's, or instead of those of the same name. */
   readonly peers: readonly PeerAddress[];
   readonly kubeconfig: string | undefined;
+  /** Credential plugins of kubeconfigs that may be run. */
+  readonly allowExec: readonly string[];
   readonly workflowIds: readonly string[];
   readonly sinceMs: number;
   /** Absolute; by default a file of its own in `directory`. */
@@ -50,7 +52,11 @@ export async function diagnose(plan: DiagnosePlan): Promise<Diagnosis> {
   await requireWritable(file);
 
   const archive = new Archive(name);
-  const pool = new ClusterPool({ userAgent: 'skyfabric-diagnose', requestTimeoutMs: REQUEST_TIMEOUT_MS });
+  const pool = new ClusterPool({
+    userAgent: 'skyfabric-diagnose',
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    allowExec: plan.allowExec,
+  });
   const about = [
     `A diagnosis of fabric ${plan.fabric}, made ${now.toISOString()} by skyfabric ${packageVersion()} on Node.js ${process.version}.`,
     `Runs since ${new Date(now.getTime() - plan.sinceMs).toISOString()}.`,

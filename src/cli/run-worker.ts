@@ -24,6 +24,8 @@ export interface WorkerStart {
   readonly cwd: string;
   /** For peers that name none. Default: `$KUBECONFIG`, else `~/.kube/config`. */
   readonly kubeconfig?: string | undefined;
+  /** Credential plugins of kubeconfigs that may be run; default none. */
+  readonly allowExec?: readonly string[] | undefined;
   /** For a worker inside a peer's network: no workflows. */
   readonly activitiesOnly?: boolean | undefined;
   /** Default: `WARN`. */
@@ -54,7 +56,7 @@ export async function startWorkerWith(start: WorkerStart): Promise<RunningWorker
   // Credential plugins started for a context read the same variable.
   if (start.kubeconfig !== undefined) process.env['KUBECONFIG'] = resolve(start.cwd, start.kubeconfig);
   const passphrase = start.keyPassphraseFile === undefined ? undefined : await readPassphrase(resolve(start.cwd, start.keyPassphraseFile));
-  const clusters = new ClusterPool();
+  const clusters = new ClusterPool({ allowExec: start.allowExec });
   const activities = createActivities({
     clusters,
     authorities: openKeyStore(start.keyStore, clusters, start.cwd, passphrase),

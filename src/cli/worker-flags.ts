@@ -6,6 +6,7 @@ import { FabricError } from '../errors/fabric-error';
 import type { CliContext } from './context';
 import { taskQueueOf } from './common-flags';
 import { dataDirectory } from './data-directory';
+import { allowExecOption, readAllowExec } from './exec-flag';
 import type { Problems } from './problems';
 import { choiceOption, type FlagValues } from './request-flags';
 import type { WorkerStart } from './run-worker';
@@ -30,6 +31,7 @@ export function addWorkerFlags(command: Command): Command {
   return addKeyStoreFlags(command.optionsGroup('Worker:'))
     .option('--release-dir <directory>', "where ClusterLink's program is installed (default: in the user's data directory)")
     .option('--kubeconfig <file>', 'kubeconfig for peers that name none (default: $KUBECONFIG, else ~/.kube/config)')
+    .addOption(allowExecOption())
     .option('--task-queue <name>', 'where the worker listens (default: $SKYFABRIC_TASK_QUEUE, else skyfabric)')
     .addOption(choiceOption('--log-level <level>', 'how much it logs, on standard error (default: warn)', LOG_LEVELS));
 }
@@ -66,6 +68,7 @@ export function readWorkerFlags(values: FlagValues, context: CliContext, problem
     releaseDirectory: text('releaseDir') ?? dataDirectory(env, 'releases'),
     taskQueue: text('taskQueue') ?? taskQueueOf(context),
     kubeconfig: text('kubeconfig'),
+    allowExec: readAllowExec(values, env),
     ...(found === undefined ? {} : { logLevel: found.toUpperCase() as Uppercase<typeof found> }),
   };
 }

@@ -15,6 +15,8 @@ export interface ClusterRef {
 /** Settings shared by all clients of a pool. */
 export interface ClusterPoolOptions {
   readonly userAgent?: string | undefined;
+  /** Credential plugins of kubeconfigs that may be run, as `requireAllowed` takes them; default none. */
+  readonly allowExec?: readonly string[] | undefined;
   /** How long a request may take in all; default 15 s. Watches have their own bound. */
   readonly requestTimeoutMs?: number | undefined;
 }
@@ -25,15 +27,20 @@ export class ClusterPool {
 
   constructor(private readonly options: ClusterPoolOptions = {}) {}
 
-  /** The client of a context. @throws not_found when there is no such file or context; invalid when the file is broken */
+  /**
+   * The client of a context.
+   * @throws not_found when there is no such file or context; invalid when the file is broken; forbidden when it needs a credential
+   * plugin that is not allowed
+   */
   cluster(ref: ClusterRef): Cluster {
     const files = kubeconfigFiles(ref.kubeconfig);
     const key = JSON.stringify([ref.context, ...files]);
     const version = kubeconfigVersion(files);
     const known = this.entries.get(key);
     if (known?.version === version) return known.cluster;
-    const { userAgent = 'skyfabric', requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.options;
-    const cluster = new Cluster(ref.context, new Transport(loadContext(ref.context, ref.kubeconfig), { userAgent, requestTimeoutMs }));
+    const { userAgent = 'skyfabric', requestTimeoutMs = REQUEST_TIMEOUT_MS, allowExec } = this.options;
+    const config = loadContext(ref.context, ref.kubeconfig, allowExec);
+    const cluster = new Cluster(ref.context, new Transport(config, { userAgent, requestTimeoutMs }));
     known?.cluster.retire();
     this.entries.set(key, { version, cluster });
     return cluster;

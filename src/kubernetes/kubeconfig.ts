@@ -5,7 +5,12 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { FabricError } from '../errors/fabric-error';
+import { requireAllowed } from './credentials';
+import { readKubeconfigFile } from './kubeconfig-file';
 import { cleanText } from './kubernetes-errors';
+
+/** What an error tells of the contexts that there are. */
+const MOST_NAMES = 20;
 
 /** The contexts of a kubeconfig, and which one `kubectl` would use. */
 export interface ContextList {
@@ -39,10 +44,12 @@ export function listContexts(kubeconfig?: string): ContextList {
 }
 
 /**
- * Reads the kubeconfig of one context.
- * @throws not_found when there is no file or no such context (the message lists those there are); invalid when the file is broken
+ * Reads the kubeconfig of one context. Nothing that it names is opened or run.
+ * @param allowExec credential plugins that may be run for it, as `requireAllowed` takes them; default none
+ * @throws not_found when there is no file or no such context (the message lists those there are); invalid when the file is broken;
+ * forbidden when its credentials come from a plugin that is not allowed
  */
-export function loadContext(name: string, kubeconfig?: string): KubeConfig {
+export function loadContext(name: string, kubeconfig?: string, allowExec: readonly string[] = []): KubeConfig {
   const files = kubeconfigFiles(kubeconfig);
   const config = loadFiles(files);
   const context = config.getContextObject(name);
@@ -51,7 +58,7 @@ export function loadContext(name: string, kubeconfig?: string): KubeConfig {
     const names = config.getContexts().map((known) => known.name);
     throw new FabricError({
       code: 'not_found',
-      message: `Context ${cleanText(name)} is not in ${where}, which has ${names.length === 0 ? 'no contexts' : names.join(', ')}.`,
+      message: `Context ${cleanText(name)} is not in ${where}, which has ${listOf(names)}.`,
       hint: 'Name one of these contexts, or another file with --kubeconfig.',
     });
   }
@@ -62,60 +69,44 @@ export function loadContext(name: string, kubeconfig?: string): KubeConfig {
     if (found === null)
       throw new FabricError({
         code: 'invalid',
-        message: `Context ${name} names ${what} ${cleanText(wanted)}, which is not in ${where}.`,
-        hint: `Add the ${what}, or name another one: \`kubectl config set-context ${name} --${what} …\`.`,
+        message: `Context ${cleanText(name)} names ${what} ${cleanText(wanted)}, which is not in ${where}.`,
+        hint: `Add the ${what}, or name another one: \`kubectl config set-context ${cleanText(name)} --${what} …\`.`,
       });
   }
+  requireAllowed(name, config.getUser(context.user), allowExec, where);
   config.setCurrentContext(name);
   return config;
 }
 
 /** Reads and merges the files as kubectl does: the first to name a thing wins; files that do not exist are passed over. */
 function loadFiles(files: readonly string[]): KubeConfig {
-  const merged = new KubeConfig();
-  let found = false;
-  for (const file of files) {
-    if (statSync(file, { throwIfNoEntry: false }) === undefined) continue;
-    found = true;
-    const config = loadFile(file);
-    merged.clusters = mergeByName(merged.clusters, config.clusters);
-    merged.users = mergeByName(merged.users, config.users);
-    merged.contexts = mergeByName(merged.contexts, config.contexts);
-    if (!merged.currentContext) merged.currentContext = config.currentContext;
-  }
-  if (found) return merged;
-  throw new FabricError({
-    code: 'not_found',
-    message: `There is no kubeconfig: ${files.join(', ')} ${files.length === 1 ? 'does' : 'do'} not exist.`,
-    hint: 'Give one with --kubeconfig or $KUBECONFIG.',
-  });
-}
-
-function loadFile(file: string): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    config.loadFromFile(file);
-  } catch (error) {
-    // What client-node stumbles over when the file is empty or has other members than a kubeconfig.
-    if (error instanceof TypeError) {
-      throw new FabricError({
-        code: 'invalid',
-        message: `${file} is not a kubeconfig.`,
-        hint: 'Name another file with --kubeconfig or $KUBECONFIG.',
-      });
-    }
-    // A parser's message quotes the lines around the error, which may hold a token: only its first line is told.
-    const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
+  const present = files.filter((file) => statSync(file, { throwIfNoEntry: false }) !== undefined).map(readKubeconfigFile);
+  if (present.length === 0) {
     throw new FabricError({
-      code: 'invalid',
-      message: `Kubeconfig ${file} cannot be read: ${cleanText(why)}.`,
-      hint: 'See whether `kubectl config view` reads it.',
+      code: 'not_found',
+      message: `There is no kubeconfig: ${files.join(', ')} ${files.length === 1 ? 'does' : 'do'} not exist.`,
+      hint: 'Give one with --kubeconfig or $KUBECONFIG.',
     });
   }
+  const config = new KubeConfig();
+  config.loadFromOptions({
+    clusters: firstByName(present.flatMap(({ clusters }) => clusters)),
+    users: firstByName(present.flatMap(({ users }) => users)),
+    contexts: firstByName(present.flatMap(({ contexts }) => contexts)),
+    currentContext: present.find(({ currentContext }) => currentContext !== '')?.currentContext ?? '',
+  });
   return config;
 }
 
-function mergeByName<T extends { readonly name: string }>(first: readonly T[], more: readonly T[]): T[] {
-  const names = new Set(first.map((one) => one.name));
-  return [...first, ...more.filter((one) => !names.has(one.name))];
+function firstByName<T extends { readonly name: string }>(all: readonly T[]): T[] {
+  const byName = new Map<string, T>();
+  for (const one of all) if (!byName.has(one.name)) byName.set(one.name, one);
+  return [...byName.values()];
+}
+
+/** Some of the names, fit for a message. */
+function listOf(names: readonly string[]): string {
+  if (names.length === 0) return 'no contexts';
+  const told = names.slice(0, MOST_NAMES).map(cleanText).join(', ');
+  return names.length <= MOST_NAMES ? told : `${told} and ${names.length - MOST_NAMES} more`;
 }

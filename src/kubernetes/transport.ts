@@ -6,6 +6,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { FabricError, isFabricError } from '../errors/fabric-error';
+import { CredentialReader, providerOf, requireCredentialFiles } from './credentials';
 import { Deadline, untilAborted } from './deadline';
 import type { Subject } from './kubernetes-errors';
 import { connectionError, credentialError, describeSubject, refusalError, timeoutError } from './kubernetes-errors';
@@ -20,7 +21,7 @@ export interface TransportOptions {
   readonly userAgent: string;
   /** How long a request may take in all, unless it says otherwise. */
   readonly requestTimeoutMs: number;
-  /** How long the kubeconfig's credential plugin may take before it is given up and, at the next request, run anew; default 30 s. */
+  /** How long the kubeconfig's credential plugin may take before it is ended and, at the next request, run anew; default 30 s. */
   readonly credentialsTimeoutMs?: number | undefined;
 }
 
@@ -55,6 +56,7 @@ export class Transport {
   /** Of now or being fetched; parallel requests wait for the same ones. */
   private credentials: Promise<Credentials> | undefined;
   private credentialsExpireAt = 0;
+  private readonly reader = new CredentialReader();
   /** The last ones fetched, whose agent goes on being used while its TLS settings stay the same. */
   private latest: Credentials | undefined;
 
@@ -83,6 +85,7 @@ export class Transport {
     }
     this.url = new URL(server);
     this.server = `${this.url.hostname}:${this.port}`;
+    config.addAuthenticator(this.reader);
   }
 
   /** Sends a request and returns the answer's text. @throws as refusalError, connectionError and credentialError say */
@@ -104,12 +107,18 @@ export class Transport {
     try {
       const response = await this.open(request, deadline.signal);
       response.setEncoding('utf8');
-      let rest = '';
+      let begun: string[] = [];
+      let length = 0;
       for await (const chunk of response as AsyncIterable<string>) {
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        if (rest.length > MAX_RESPONSE_BYTES) throw this.tooLarge(request.about);
-        yield* lines.filter((line) => line !== '');
+        const [first = '', ...others] = chunk.split('\n');
+        begun.push(first);
+        length += first.length;
+        if (length > MAX_RESPONSE_BYTES) throw this.tooLarge(request.about);
+        const last = others.pop();
+        if (last === undefined) continue;
+        for (const line of [begun.join(''), ...others]) if (line !== '') yield line;
+        begun = [last];
+        length = last.length;
       }
     } catch (error) {
       throw this.translate(error, deadline);
@@ -127,6 +136,7 @@ export class Transport {
 
   /** Closes every connection; running requests fail. */
   close(): void {
+    this.reader.stop();
     this.latest?.agent.destroy();
   }
 
@@ -154,6 +164,7 @@ export class Transport {
       if (status === 401 && attempt === 1 && credentials === cached) {
         // The token may have been replaced since it was fetched.
         response.resume();
+        this.reader.forget();
         this.credentialsExpireAt = 0;
         continue;
       }
@@ -190,6 +201,12 @@ export class Transport {
       request.once('response', resolve);
       // Stays for the request's whole life: an error after the answer began shows in the answer's stream.
       request.on('error', reject);
+      // Node tells nobody of an answer that asks for another protocol, and of a connection that ends in some other odd ways only this.
+      request.once('upgrade', (_response, socket) => {
+        socket.destroy();
+        reject(new Error('it answered in another protocol'));
+      });
+      request.once('close', () => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
     });
     signal.addEventListener('abort', () => request.destroy(new Error('aborted')), { once: true });
     request.end(payload);
@@ -214,16 +231,16 @@ export class Transport {
   private async loadCredentials(): Promise<Credentials> {
     const options: https.RequestOptions = {};
     const deadline = new Deadline(this.options.credentialsTimeoutMs ?? CREDENTIALS_TIMEOUT_MS, undefined);
+    const user = this.config.getCurrentUser();
     try {
+      requireCredentialFiles(this.config.getCurrentCluster(), user);
       await untilAborted(this.config.applyToHTTPSOptions(options), deadline.signal);
     } catch (error) {
-      const user = this.config.getCurrentUser();
-      const plugin =
-        (user?.exec as { readonly command?: string } | null | undefined)?.command ??
-        (user?.authProvider as { readonly name?: string } | null | undefined)?.name;
-      throw credentialError(this.config.getCurrentContext(), plugin, error, deadline.signal.aborted ? deadline.timeoutMs : undefined);
+      const timedOutMs = deadline.signal.aborted ? deadline.timeoutMs : undefined;
+      throw credentialError(this.config.getCurrentContext(), providerOf(user), error, timedOutMs);
     } finally {
       deadline.clear();
+      this.reader.stop();
     }
     const { ca, cert, key, servername, rejectUnauthorized } = options;
     const tls = createHash('sha256').update([ca, cert, key, servername, rejectUnauthorized].map(String).join('\n')).digest('hex');

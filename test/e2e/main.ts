@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readAllowExec } from '../../src/cli/exec-flag';
 import { startDev } from '../../src/cli/run-dev';
 import { TASK_QUEUE } from '../../src/contract/task-queue';
 import { isFabricError } from '../../src/errors/fabric-error';
@@ -33,7 +34,8 @@ async function main(): Promise<void> {
     process.argv.slice(2),
     [...BEFORE, ...AFTER].map(({ name }) => name),
   );
-  const pool = new ClusterPool();
+  const allowExec = readAllowExec({}, process.env);
+  const pool = new ClusterPool({ allowExec });
   const clusters = byPeer((name) => pool.cluster({ context: options.contexts[name], kubeconfig: options.kubeconfig }));
   const keyDirectory = await mkdtemp(join(tmpdir(), 'skyfabric-e2e-'));
   const journal = new Journal(say);
@@ -45,6 +47,7 @@ async function main(): Promise<void> {
       releaseDirectory: keyDirectory,
       cwd: process.cwd(),
       kubeconfig: options.kubeconfig,
+      allowExec,
       log: say,
     },
     env: process.env,

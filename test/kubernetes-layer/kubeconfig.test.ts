@@ -89,7 +89,7 @@ test.each([
   expect(() => loadContext('west', path)).toThrow(expect.objectContaining({ name: 'FabricError' }) as Error);
 });
 
-test.each(['', 'null', 'clusters: [null]'])('a file that holds only %j is not a kubeconfig', (text) => {
+test.each(['', 'null', '[]'])('a file that holds only %j is not a kubeconfig', (text) => {
   const path = join(directory, 'odd');
   writeFileSync(path, text);
   expect(() => listContexts(path)).toThrow(expect.objectContaining({ code: 'invalid', message: `${path} is not a kubeconfig.` }) as Error);

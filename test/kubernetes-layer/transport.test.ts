@@ -264,9 +264,9 @@ describe('credential plugins', () => {
     const hung = join(server.directory, 'hung');
     const path = plugin(
       'hanging-once',
-      `if [ -e ${hung} ]; then echo '{"status":{"token":"from-plugin"}}'; else echo $$ > ${hung}; exec sleep 60; fi`,
+      `if [ -e ${hung} ]; then echo '{"status":{"token":"from-plugin"}}'; else touch ${hung}; exec sleep 60; fi`,
     );
-    const config = loadContext('scripted', server.kubeconfig(withPlugin(path)));
+    const config = loadContext('scripted', server.kubeconfig(withPlugin(path)), [path]);
     const transport = new Transport(config, { userAgent: 'test', requestTimeoutMs: 15_000, credentialsTimeoutMs: 1_500 });
     const cluster = new Cluster('scripted', transport);
     try {
@@ -276,7 +276,6 @@ describe('credential plugins', () => {
       });
       await expect(cluster.get(REF)).resolves.toMatchObject(OBJECT);
     } finally {
-      process.kill(Number(readText(hung)));
       cluster.close();
     }
   });

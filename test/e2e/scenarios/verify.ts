@@ -1,5 +1,6 @@
 // Every link and connection proved by bytes, and an archive for an incident: neither leaves a trace, and no secret is in it.
 import assert from 'node:assert/strict';
+import { readAllowExec } from '../../../src/cli/exec-flag';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,6 +55,7 @@ async function archive(world: World): Promise<void> {
   try {
     const { file, problems, entries } = await diagnose({
       ...{ fabric: FABRIC, peers: [], kubeconfig: options.kubeconfig, workflowIds: [], sinceMs: LATELY_MS },
+      allowExec: readAllowExec({}, process.env),
       ...{ file: join(directory, 'archive.tar.gz'), directory, target, taskQueue: TASK_QUEUE },
     });
     assert.deepEqual(problems, []);
