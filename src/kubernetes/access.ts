@@ -2,6 +2,7 @@
 import { FabricError, isFabricError } from '../errors/fabric-error';
 import type { Cluster } from './cluster';
 import type { KubeObject } from './kube-object';
+import { garbledError } from './kubernetes-errors';
 
 /** How many access reviews are asked at a time. */
 const PARALLEL_REVIEWS = 8;
@@ -77,7 +78,8 @@ export async function currentUser(cluster: Cluster, signal?: AbortSignal): Promi
   try {
     const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
     const { body } = await cluster.request<UserReview>({ method: 'POST', path, body: about, about, signal });
-    return body.status?.userInfo?.username;
+    const username: unknown = body.status?.userInfo?.username;
+    return typeof username === 'string' ? username : undefined;
   } catch (error) {
     if (isFabricError(error, 'not_found') || isFabricError(error, 'forbidden')) return undefined;
     throw error;
@@ -108,5 +110,7 @@ export interface ServerVersion {
 export async function serverVersion(cluster: Cluster, signal?: AbortSignal): Promise<ServerVersion> {
   const about = { apiVersion: 'v1', kind: 'Namespace' };
   const { body } = await cluster.request<ServerVersion>({ method: 'GET', path: '/version', about, signal });
-  return { major: body.major, minor: body.minor, gitVersion: body.gitVersion };
+  const { major, minor, gitVersion } = body;
+  if ([major, minor, gitVersion].some((part) => typeof (part as unknown) !== 'string')) throw garbledError(about, cluster.server);
+  return { major, minor, gitVersion };
 }

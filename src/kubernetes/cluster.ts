@@ -1,5 +1,6 @@
 // The client of one cluster: typed create, read, replace, apply, patch, delete, list and watch over plain objects.
 // Transport, credentials and error mapping live in their own files; this one only speaks the Kubernetes API.
+import { isIn, isKubeObject, isObjectOf, isWatchEvent, readJsonObject } from './answer';
 import type { KubeObject, ObjectRef } from './kube-object';
 import { refOf } from './kube-object';
 import type { KindRef } from './resource-path';
@@ -7,7 +8,6 @@ import { collectionPath, objectPath } from './resource-path';
 import { canonicalJson } from './digest';
 import { garbledError, isObjectMissing, isResourceMissing, type Subject, watchError } from './kubernetes-errors';
 import type { Transport } from './transport';
-import { isRecord } from '../model/problems';
 
 /** The field manager of everything this project applies. */
 const FIELD_MANAGER = 'skyfabric';
@@ -15,6 +15,8 @@ const FIELD_MANAGER = 'skyfabric';
 /** A million objects; a list that goes on is no list. */
 const MOST_PAGES = 2_000;
 const PAGE_SIZE = 500;
+/** All pages together, in characters. */
+const LONGEST_LIST = 256 * 1024 * 1024;
 /** A watch is asked for this long, then resumed: what a silently dead connection can cost at most. */
 const WATCH_SECONDS = 30;
 /** How much longer than asked the server may take to end a watch. */
@@ -100,10 +102,17 @@ export class Cluster {
     return { status, body: this.parse<T>(text, request.about) };
   }
 
+  /** Sends a request that is answered with the object itself. */
+  private async requestObject<T extends KubeObject>(request: RawRequest, ref: ObjectRef): Promise<T> {
+    const { body } = await this.request<T>(request);
+    if (!isObjectOf(body, ref)) throw garbledError(ref, this.server);
+    return body;
+  }
+
   /** Reads an object; `undefined` when there is none. @throws not_found when the cluster does not know the kind (`isResourceMissing`) */
   async get<T extends KubeObject>(ref: ObjectRef, signal?: AbortSignal): Promise<T | undefined> {
     try {
-      return (await this.request<T>({ method: 'GET', path: objectPath(ref), about: ref, signal })).body;
+      return await this.requestObject<T>({ method: 'GET', path: objectPath(ref), about: ref, signal }, ref);
     } catch (error) {
       if (isObjectMissing(error)) return undefined;
       throw error;
@@ -114,15 +123,18 @@ export class Cluster {
   async list<T extends KubeObject>(query: ListQuery, signal?: AbortSignal): Promise<ListResult<T>> {
     const items: T[] = [];
     let token: string | undefined;
+    let length = 0;
     for (let page = 1; ; page += 1) {
-      const { body } = await this.request<Partial<Page<T>>>({
+      const { text } = await this.transport.send({
         method: 'GET',
         path: collectionPath(query),
         query: { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: String(PAGE_SIZE), continue: token },
         about: query,
         signal,
       });
-      if (!isPage(body) || page > MOST_PAGES) throw garbledError(query, this.server);
+      length += text.length;
+      const body = this.parse<Partial<Page<T>>>(text, query);
+      if (!isPage(body, query) || page > MOST_PAGES || length > LONGEST_LIST) throw garbledError(query, this.server);
       // Items of a list come without the two fields that every object on its own has.
       for (const item of body.items) items.push({ ...item, apiVersion: query.apiVersion, kind: query.kind });
       if (token !== undefined && body.metadata.continue === token) throw garbledError(query, this.server);
@@ -135,14 +147,14 @@ export class Cluster {
   async create<T extends KubeObject>(object: T, signal?: AbortSignal): Promise<T> {
     const ref = refOf(object);
     const query = { fieldManager: FIELD_MANAGER };
-    return (await this.request<T>({ method: 'POST', path: collectionPath(ref), query, body: object, about: ref, signal })).body;
+    return this.requestObject<T>({ method: 'POST', path: collectionPath(ref), query, body: object, about: ref, signal }, ref);
   }
 
   /** Replaces an object; with its `resourceVersion`, only if nobody changed it since. @throws unavailable when somebody did (`isConflict`) */
   async replace<T extends KubeObject>(object: T, signal?: AbortSignal): Promise<T> {
     const ref = refOf(object);
     const query = { fieldManager: FIELD_MANAGER };
-    return (await this.request<T>({ method: 'PUT', path: objectPath(ref), query, body: object, about: ref, signal })).body;
+    return this.requestObject<T>({ method: 'PUT', path: objectPath(ref), query, body: object, about: ref, signal }, ref);
   }
 
   /** Applies an object server-side, and says whether anything changed by it. @throws conflict (only without `force`) */
@@ -150,7 +162,7 @@ export class Cluster {
     const { force = true, dryRun = false, signal } = options;
     const ref = refOf(object);
     const before = await this.get<T>(ref, signal);
-    const { body } = await this.request<T>({
+    const request = {
       method: 'PATCH',
       path: objectPath(ref),
       query: { fieldManager: FIELD_MANAGER, force: String(force), dryRun: dryRun ? 'All' : undefined },
@@ -158,7 +170,8 @@ export class Cluster {
       contentType: 'application/apply-patch+yaml',
       about: ref,
       signal,
-    });
+    } as const;
+    const body = await this.requestObject<T>(request, ref);
     // A dry run stores nothing, so there the contents are compared instead of the versions.
     const changed = dryRun ? contentOf(before) !== contentOf(body) : before?.metadata.resourceVersion !== body.metadata.resourceVersion;
     return { object: body, changed };
@@ -176,9 +189,8 @@ export class Cluster {
 
   private async merge<T extends KubeObject>(ref: ObjectRef, path: string, patch: object, signal: AbortSignal | undefined): Promise<T> {
     const query = { fieldManager: FIELD_MANAGER };
-    return (
-      await this.request<T>({ method: 'PATCH', path, query, body: patch, contentType: 'application/merge-patch+json', about: ref, signal })
-    ).body;
+    const contentType = 'application/merge-patch+json';
+    return this.requestObject<T>({ method: 'PATCH', path, query, body: patch, contentType, about: ref, signal }, ref);
   }
 
   /** Deletes an object and does not wait for its finalizers; `false` when there was none. @throws unavailable when a precondition fails (`isConflict`) */
@@ -216,6 +228,7 @@ export class Cluster {
     });
     for await (const line of lines) {
       const event = this.parse<WatchEvent<T> | { readonly type: 'ERROR'; readonly object: unknown }>(line, query);
+      if (!isWatchEvent({ ...event })) throw garbledError(query, this.server);
       if (event.type === 'ERROR') throw watchError(query, this.server, event.object);
       yield event;
     }
@@ -235,13 +248,8 @@ export class Cluster {
   }
 
   private parse<T>(text: string, about: Subject): T {
-    let body: unknown;
-    try {
-      body = JSON.parse(text);
-    } catch {
-      throw garbledError(about, this.server);
-    }
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw garbledError(about, this.server);
+    const body = readJsonObject(text);
+    if (body === undefined) throw garbledError(about, this.server);
     return body as T;
   }
 
@@ -272,8 +280,13 @@ interface Page<T> {
 }
 
 /** Whether it is what an API server answers: objects with names, and the version of the list. */
-function isPage<T extends KubeObject>(page: Partial<Page<T>>): page is Page<T> {
+function isPage<T extends KubeObject>(page: Partial<Page<T>>, { namespace }: ListQuery): page is Page<T> {
   const { items, metadata } = page;
-  const isNamed = (item: unknown): boolean => isRecord(item) && isRecord(item['metadata']) && typeof item['metadata']['name'] === 'string';
-  return Array.isArray(items) && items.every(isNamed) && typeof metadata?.resourceVersion === 'string';
+  const { resourceVersion, continue: token } = (metadata ?? {}) as Readonly<Record<string, unknown>>;
+  return (
+    Array.isArray(items) &&
+    items.every((item: unknown) => isKubeObject(item) && isIn(item, namespace)) &&
+    typeof resourceVersion === 'string' &&
+    (token === undefined || typeof token === 'string')
+  );
 }

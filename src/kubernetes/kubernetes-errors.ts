@@ -12,6 +12,8 @@ const CUSTOM_GROUP = 'clusterlink.net';
 const ROLE_MISSING = /^(cluster)?rolebindings\.rbac\.authorization\.k8s\.io "[^"]*" not found$/;
 
 const MAX_MESSAGE_LENGTH = 400;
+/** Longer waits are the caller's to decide. */
+const MAX_RETRY_AFTER_SECONDS = 3_600;
 
 /** How a 403 says that it is none of permissions; Kubernetes gives no cause with it. */
 const DEFINITION_GOING = /create not allowed while custom resource definition is terminating$/;
@@ -75,10 +77,18 @@ export function refusalError(refusal: Refusal): FabricError {
       message,
       hint,
       object: subject,
-      retryAfterMs: code === 'unavailable' && Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : undefined,
+      retryAfterMs:
+        code === 'unavailable' && Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1_000 : undefined,
       cause: status,
     });
 
+  if (httpStatus >= 300 && httpStatus < 400) {
+    return fail(
+      'unavailable',
+      `${server} answered for ${subject} with a redirect (HTTP ${httpStatus}). It is not followed: whoever is there would get the credentials.`,
+      'Is there a proxy or a login page in front of the API server, or does the kubeconfig name another server?',
+    );
+  }
   if (httpStatus === 401 || httpStatus === 403) {
     if (status.causes.includes('NamespaceTerminating')) {
       return fail('pending', `${subject} must wait on ${server}: namespace ${about.namespace ?? ''} is being deleted.`);
@@ -283,11 +293,11 @@ export function describeSubject(about: Subject): string {
   return about.namespace === undefined ? `${about.kind} list` : `${about.kind} list of namespace ${about.namespace}`;
 }
 
-/** Text from outside made fit for a message: no control characters, no line ends, bounded, no full stop at its end. */
+/** Text from outside made fit for a message: no control characters or hidden marks, no line ends, bounded, no full stop at its end. */
 export function cleanText(text: string): string {
   const line = text
     .slice(0, 4 * MAX_MESSAGE_LENGTH)
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .replace(/[\s.]+$/, '')
     .trimStart();
   return line.length > MAX_MESSAGE_LENGTH ? `${line.slice(0, MAX_MESSAGE_LENGTH)}…` : line;
@@ -326,11 +336,11 @@ function parseStatus(text: string): StatusBody {
   const seconds = details['retryAfterSeconds'];
   const causes: readonly unknown[] = Array.isArray(details['causes']) ? details['causes'] : [];
   return {
-    reason: stringOf(body['reason']),
+    reason: wordOf(body['reason']),
     message: stringOf(body['message']),
     name: stringOf(details['name']),
     retryAfterSeconds: typeof seconds === 'number' ? seconds : undefined,
-    causes: causes.map(membersOf).map(({ reason, field }) => ({ reason: stringOf(reason), field: stringOf(field) })),
+    causes: causes.map(membersOf).map(({ reason, field }) => ({ reason: wordOf(reason), field: wordOf(field) })),
   };
 }
 
@@ -338,6 +348,11 @@ type Members = Readonly<Record<string, unknown>>;
 
 function membersOf(value: unknown): Members {
   return typeof value === 'object' && value !== null ? (value as Members) : {};
+}
+
+/** A reason or the path of a field. */
+function wordOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? cleanText(value) : undefined;
 }
 
 function stringOf(value: unknown): string | undefined {

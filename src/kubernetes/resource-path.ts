@@ -1,6 +1,7 @@
 // Where each kind lives in the Kubernetes API. A fixed table of the kinds this project uses instead of discovery:
 // discovery would cost requests at every start, and could tell nothing new about kinds whose schema the code knows.
 import { FabricError } from '../errors/fabric-error';
+import { isPathSegment } from './answer';
 import type { ObjectRef } from './kube-object';
 
 interface Resource {
@@ -68,18 +69,23 @@ export function resourceOf(kind: KindRef): { readonly group: string; readonly re
   return { group, resource: resource.plural, namespaced: resource.namespaced };
 }
 
-/** The path of a collection; without a namespace, that of all namespaces. @throws internal */
+/** The path of a collection; without a namespace, that of all namespaces. @throws internal; invalid for a namespace that no object can have */
 export function collectionPath(kind: KindRef): string {
   const { resource, namespaced: inNamespace } = resourceOf(kind);
   const root = kind.apiVersion.includes('/') ? `/apis/${kind.apiVersion}` : `/api/${kind.apiVersion}`;
   if (!inNamespace || kind.namespace === undefined) return `${root}/${resource}`;
-  return `${root}/namespaces/${encodeURIComponent(kind.namespace)}/${resource}`;
+  return `${root}/namespaces/${segment(kind.namespace, 'namespace')}/${resource}`;
 }
 
-/** The path of one object. @throws internal */
+/** The path of one object. @throws internal; invalid for names that no object can have, and that would make it another path */
 export function objectPath(ref: ObjectRef): string {
   if (resourceOf(ref).namespaced && ref.namespace === undefined) {
     throw new FabricError({ code: 'internal', message: `${ref.kind} ${ref.name} needs a namespace.` });
   }
-  return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+  return `${collectionPath(ref)}/${segment(ref.name, ref.kind)}`;
+}
+
+function segment(name: string, what: string): string {
+  if (isPathSegment(name)) return encodeURIComponent(name);
+  throw new FabricError({ code: 'invalid', message: `${JSON.stringify(name)} cannot be the name of a ${what}.` });
 }

@@ -6,13 +6,15 @@ import { FabricError, isFabricError } from '../errors/fabric-error';
 import type { Cluster, ListQuery } from './cluster';
 import type { KubeObject, ObjectRef } from './kube-object';
 import { describeRef } from './kube-object';
-import { describeSubject, isExpired } from './kubernetes-errors';
+import { describeSubject, garbledError, isExpired } from './kubernetes-errors';
 
 /** How often `onProgress` is called while nothing changes: well under any heartbeat timeout. */
 const PROGRESS_EVERY_MS = 5_000;
 /** Pause before a broken watch is resumed; doubled for each failure in a row, up to the maximum. */
 const RESUME_DELAY_MS = 100;
 const MAX_RESUME_DELAY_MS = 3_000;
+/** What is watched are the objects of one connection or gateway: more come from no API server that means well. */
+const MOST_OBJECTS = 50_000;
 /** A server's wish for a longer pause is not heeded: the wait would notice nothing until its end. */
 const MAX_RETRY_AFTER_MS = 10_000;
 
@@ -124,6 +126,7 @@ async function* follow<T extends KubeObject>(
         if (type === 'BOOKMARK') continue;
         if (type === 'DELETED') objects.delete(keyOf(object));
         else objects.set(keyOf(object), object);
+        if (objects.size > MOST_OBJECTS) throw garbledError(query, cluster.server);
         yield [...objects.values()];
       }
       // A proxy that ends every watch at once must not be asked without a pause.

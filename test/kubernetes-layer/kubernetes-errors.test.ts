@@ -51,7 +51,8 @@ describe('refusals', () => {
     [429, statusBody(429, 'TooManyRequests', 'slow down'), 'unavailable', /cannot serve Import shop\/echo now: slow down/],
     [500, 'oops', 'unavailable', /HTTP 500/],
     [503, '<html>', 'unavailable', /HTTP 503/],
-    [302, '', 'internal', /HTTP 302/],
+    [302, '', 'unavailable', /redirect \(HTTP 302\)/],
+    [101, '', 'internal', /HTTP 101/],
   ])('HTTP %i %j is %s', (status, body, code, message) => {
     const error = refuse(status, body);
     expect(error).toMatchObject({ code, object: 'Import shop/echo' });
