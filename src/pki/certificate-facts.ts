@@ -106,7 +106,10 @@ function findEndProblem(certificatePem: string, renewBeforeDays: number, now: Da
 
 function readCertificate(pem: string): X509Certificate | undefined {
   try {
-    return new X509Certificate(pem);
+    const certificate = new X509Certificate(pem);
+    // Its dates may be none, and its names none that can be told.
+    factsOf(certificate);
+    return certificate;
   } catch {
     return undefined;
   }

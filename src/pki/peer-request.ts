@@ -1,6 +1,6 @@
 // Judges a certificate request that may come from anyone: it can win a certificate for the one name that is allowed, and nothing else.
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
-import { pki } from 'node-forge';
+import { asn1, pki, util } from 'node-forge';
 import { FabricError } from '../errors/fabric-error';
 import { KEY_BITS } from './key-pair';
 import { SHA256_WITH_RSA, toDer } from './x509';
@@ -16,6 +16,8 @@ export interface AllowedRequest {
 
 // A request with an RSA-8192 key is under 4 kB; what is longer is not worth parsing.
 const LONGEST_REQUEST = 16_384;
+/** One block and nothing else: no headers, no text around it, no second block that another reader might take instead. */
+const PEM = /^\s*-----BEGIN (NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\r\n]*)-----END \1?CERTIFICATE REQUEST-----\s*$/;
 const COMMON_NAME = '2.5.4.3';
 const DNS_NAME = 2;
 
@@ -44,7 +46,10 @@ export async function readPeerRequest(requestPem: string, allowed: AllowedReques
 function parseRequest(requestPem: string, peer: string): { request: pki.CertificateSigningRequest; publicKey: KeyObject } {
   try {
     if (requestPem.length > LONGEST_REQUEST) throw new RangeError();
-    const request = pki.certificationRequestFromPem(requestPem);
+    const [, , body] = PEM.exec(requestPem) ?? [];
+    if (body === undefined) throw new TypeError();
+    const der = Buffer.from(body, 'base64');
+    const request = pki.certificationRequestFromAsn1(asn1.fromDer(util.createBuffer(der.toString('latin1'))));
     if (request.publicKey === null) throw new TypeError();
     const publicKey = createPublicKey({ key: toDer(pki.publicKeyToAsn1(request.publicKey)), format: 'der', type: 'spki' });
     return { request, publicKey };
