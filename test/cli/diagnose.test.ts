@@ -234,7 +234,7 @@ test('what was planted in a log, an Event, an annotation and a failure is blanke
   const { entries, stdout } = await diagnose();
   const [, log] = [...entries].find(([path, { text }]) => path.startsWith('clusters/west/') && path.endsWith('.log') && text !== '') ?? [];
   expect(log?.text.split('\n')).toEqual([
-    'an ordinary line \u001b[31mred\u001b[0m',
+    'an ordinary line \\u001b[31mred\\u001b[0m',
     '[redacted]',
     '',
     'the key again: [redacted]',

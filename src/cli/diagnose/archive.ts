@@ -1,6 +1,8 @@
-// The archive of an incident, gathered in memory: every entry is redacted and bounded in one place, here, before it is written.
+// The archive of an incident, gathered in memory: every entry is redacted, bounded and freed of control characters in one place, here,
+// before it is written.
 import { Header, Pack, ReadEntry } from 'tar';
 import { isFabricError } from '../../errors/fabric-error';
+import { plain } from '../../errors/plain-text';
 import { entryPath } from './entry-path';
 import { Redactor } from './redactor';
 
@@ -77,7 +79,7 @@ export class Archive {
     const files = new Map<string, Buffer>();
     for (const [path, { content, isLog }] of this.entries) {
       const file = Buffer.from(
-        typeof content === 'string' ? redactor.text(content) : `${JSON.stringify(redactor.value(content), null, 2)}\n`,
+        plain(typeof content === 'string' ? redactor.text(content) : `${JSON.stringify(redactor.value(content), null, 2)}\n`),
       );
       files.set(path, isLog ? endOf(file, path, cuts) : file);
     }
@@ -85,7 +87,7 @@ export class Archive {
     const told = { problems: this.problems, leads, cuts: cuts.sort(), about };
     const lines = redactor.value({ ...told, problems: [...told.problems].sort() }) as typeof told;
     const put = (name: string, text: readonly string[]): unknown =>
-      files.set(entryPath([this.name, name]), Buffer.from(`${text.join('\n')}\n`));
+      files.set(entryPath([this.name, name]), Buffer.from(`${plain(text.join('\n'))}\n`));
     put('problems.txt', lines.problems.length === 0 ? ['Everything that was asked for could be had.'] : lines.problems);
     put('look-first.txt', lines.leads.length === 0 ? ['Nothing that is not well was found.'] : lines.leads);
     put('about.txt', [

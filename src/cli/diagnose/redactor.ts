@@ -2,12 +2,11 @@
 // The first wall is that Secrets' values and keys are never collected at all.
 import { createPrivateKey } from 'node:crypto';
 import { isRecord } from '../../model/problems';
+import { privateBlocks, replacePrivateBlocks } from './private-blocks';
 
 /** What stands where something was blanked. */
 const BLANK = '[redacted]';
 
-const PRIVATE_BLOCK =
-  /-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,20000}?-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)/g;
 const PUBLIC_BLOCK =
   /-----BEGIN (?:CERTIFICATE|[A-Z ]{0,12}CERTIFICATE REQUEST|[A-Z ]{0,4}PUBLIC KEY)-----[A-Za-z0-9+/=\s\\]{0,20000}-----END/;
 
@@ -30,7 +29,10 @@ const AUTHORIZATION = /\b((?:proxy-)?authorization\\*["']?\s{0,8}[:=]\s{0,8}\\*[
 const BEARER = /\b((?:bearer|basic)\s{1,8})(?=\S*\d|\S{24})[A-Za-z0-9._~+/=-]{8,}/gi;
 /** A password, or what stands alone before the host: that is a token. */
 const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{1,20}:\/\/(?:[^\s/@:"']{0,100}:)?)[^\s/@"']{1,500}(?=@)/gi;
-const JSON_WEB_TOKEN = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}|\beyJhbGciOi[A-Za-z0-9_-]+/g;
+/** A run of words and dots, met once and whole, in which a token may stand. */
+const DOTTED = /[\w-]+(?:\.[\w-]+)*/g;
+const TOKEN_HEADER = /\beyJ[\w-]{8,}$/;
+const LONE_HEADER = /\beyJhbGciOi[\w-]+/;
 /** Base64, which begins behind whatever it cannot hold, or behind an escaped line end. Public blocks are matched to be left alone. */
 const BASE64 = new RegExp(String.raw`${PUBLIC_BLOCK.source}|(?:(?<=\\[nrt])|(?<![A-Za-z0-9+/\\]))[A-Za-z0-9+/]{32,}={0,2}`, 'g');
 const WHOLLY_BASE64 = /^(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -52,8 +54,8 @@ export class Redactor {
 
   /** From now on this value, its escaped and encoded forms, and the lines of its private keys are blanked wherever they occur. */
   learn(value: string): void {
-    for (const [block] of value.matchAll(PRIVATE_BLOCK)) {
-      for (const line of block.split(/\s+|\\+[nrt]/)) if (!line.includes('-----')) this.know(line);
+    for (const { start, end } of privateBlocks(value)) {
+      for (const line of value.slice(start, end).split(/\s+|\\+[nrt]/)) if (!line.includes('-----')) this.know(line);
     }
     // A certificate alone is public.
     if (value.replace(new RegExp(`${PUBLIC_BLOCK.source}[A-Z ]*-----`, 'g'), '').trim() === '') return;
@@ -110,7 +112,7 @@ export class Redactor {
   /** The text, redacted. */
   text(text: string): string {
     if (WHOLLY_BASE64.test(text)) return this.base64(text);
-    return this.withoutKnown(text.replace(PRIVATE_BLOCK, (block) => this.blank(block)))
+    return this.withoutKnown(replacePrivateBlocks(text, (block) => this.blank(block)))
       .replace(AUTHORIZATION, (whole, start: string) => start + this.blank(whole.slice(start.length)))
       .replace(BEARER, (whole, start: string) => start + this.blank(whole.slice(start.length)))
       .replace(URL_PASSWORD, (whole, start: string) => start + this.blank(whole.slice(start.length)))
@@ -118,8 +120,21 @@ export class Redactor {
         const value = quoted ?? bare ?? '';
         return HARMLESS_VALUE.test(value) ? whole : `${start}${quote ?? ''}${this.blank(value)}`;
       })
-      .replace(JSON_WEB_TOKEN, (token) => this.blank(token))
+      .replace(DOTTED, (run) => (run.includes('eyJ') ? this.withoutToken(run) : run))
       .replace(BASE64, (run) => (run.startsWith('-----') ? run : this.base64(run)));
+  }
+
+  /** A JSON web token begins anywhere in a run, and takes all of the rest. */
+  private withoutToken(run: string): string {
+    const segments = run.split('.');
+    let at = 0;
+    for (const [index, segment] of segments.entries()) {
+      const header = index < segments.length - 1 ? TOKEN_HEADER : LONE_HEADER;
+      const found = (header.exec(segment) ?? LONE_HEADER.exec(segment))?.index;
+      if (found !== undefined) return run.slice(0, at + found) + this.blank(run.slice(at + found));
+      at += segment.length + 1;
+    }
+    return run;
   }
 
   private withoutKnown(text: string): string {
