@@ -58,7 +58,7 @@ export function peersOf(values: FlagValues, base: Readonly<Record<string, unknow
   const ingress = ingressOf(values, problems);
   return peers.map((peer: unknown) => {
     if (!isRecord(peer)) return peer;
-    const name = String(peer['name']);
+    const name = nameOf(peer);
     const taskQueue = taskQueues.get(name);
     const gateway = gateways.get(name);
     if (gateway === undefined && ingress === 'none')
@@ -72,6 +72,11 @@ export function peersOf(values: FlagValues, base: Readonly<Record<string, unknow
       ...(reached === undefined ? {} : { ingress: reached }),
     };
   });
+}
+
+/** A peer's name; empty when what stands there is none. */
+export function nameOf(peer: Readonly<Record<string, unknown>>): string {
+  return typeof peer['name'] === 'string' ? peer['name'] : '';
 }
 
 /** Task queues that a request's peers have of their own. */

@@ -1,6 +1,11 @@
 // Gathers what is wrong with a command's flags and its request, so that all of it is told at once.
 import { prepareRun, type RunKind, type Runs } from '../contract/runs';
 import { FabricError, isFabricError } from '../errors/fabric-error';
+import { bounded } from '../errors/plain-text';
+
+/** What is shown of a value that is wrong. */
+const LONGEST_VALUE = 200;
+const LONGEST_PROBLEM = 600;
 
 /** What is wrong so far. */
 export class Problems {
@@ -8,7 +13,7 @@ export class Problems {
 
   /** @param path the place in the request (`''`: all of it) that this leaves empty, so that its emptiness is not told as well. */
   add(text: string, path?: string): void {
-    this.found.push({ text, path });
+    this.found.push({ text: bounded(text, LONGEST_PROBLEM), path });
   }
 
   /** Whether this place of the request was told already. */
@@ -41,11 +46,16 @@ export class Problems {
         if (this.covers(path)) continue;
         const value = valueAt(request, path);
         if (value === undefined && this.covers('')) continue;
-        const shown = typeof value === 'object' || reason.includes(JSON.stringify(value)) ? '' : ` ${JSON.stringify(value)}`;
-        this.add(value === undefined ? `${label(path)} is missing` : `${label(path)}${shown}: ${reason}`, path);
+        this.add(value === undefined ? `${label(path)} is missing` : `${label(path)}${shownOf(value, reason)}: ${reason}`, path);
       }
     }
   }
+}
+
+/** The value that is wrong, unless it is large or the reason tells it. */
+function shownOf(value: unknown, reason: string): string {
+  const text = JSON.stringify(value);
+  return typeof value === 'object' || reason.includes(text) ? '' : ` ${bounded(text, LONGEST_VALUE)}`;
 }
 
 function valueAt(request: unknown, path: string): unknown {

@@ -15,7 +15,7 @@ export function readRequestFile(file: string | undefined, cwd: string, problems:
   try {
     const text = readBounded(path);
     // Without aliases: a small file of them can stand for a huge request.
-    const request: unknown = parse(text, { maxAliasCount: 0 });
+    const request: unknown = parse(text, { maxAliasCount: 0, logLevel: 'error' });
     if (!isRecord(request)) throw new Error('must hold one object');
     return withAbsolutePaths(request, dirname(path));
   } catch (error) {
@@ -44,11 +44,20 @@ function readBounded(path: string): string {
   }
 }
 
-/** The request with the flags' places put in: objects are joined, all else is replaced, and what is undefined stays as it was. */
+/** Places that hold one of several kinds, and the member that tells which: the members of one kind mean nothing in another. */
+const KINDS: Readonly<Record<string, string>> = { links: 'kind', verify: 'mode' };
+
+/**
+ * The request with the flags' places put in: objects are joined, unless they are of different kinds; all else is replaced, and what is
+ * undefined stays as it was.
+ */
 export function layOver(base: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
   const joined = Object.entries(patch).flatMap(([key, value]) => {
-    const below = base[key];
-    return value === undefined ? [] : [[key, isRecord(below) && isRecord(value) ? layOver(below, value) : value] as const];
+    const below = Object.hasOwn(base, key) ? base[key] : undefined;
+    if (value === undefined) return [];
+    const kind = KINDS[key];
+    const same = isRecord(below) && isRecord(value) && (kind === undefined || below[kind] === value[kind]);
+    return [[key, same ? layOver(below, value) : value] as const];
   });
   return { ...base, ...Object.fromEntries(joined) };
 }

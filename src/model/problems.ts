@@ -1,23 +1,30 @@
 // One way to read untrusted input: every problem at once, each with the place where it stands.
 import type { z } from 'zod';
 import { FabricError } from '../errors/fabric-error';
+import { bounded, oneLine } from '../errors/plain-text';
+
+/** Problems that are told; whoever has more has made one mistake many times. */
+const MOST_PROBLEMS = 50;
+const LONGEST_PROBLEM = 300;
 
 /**
  * Reads `input` with `schema`.
  * @param what names the input in the message, as `BootstrapFabric input`.
- * @throws FabricError `invalid` that lists every problem as `path: reason`, one a line
+ * @throws FabricError `invalid` that lists every problem (fifty at most) as `path: reason`, one a line
  */
 export function parseAll<S extends z.ZodType>(schema: S, input: unknown, what: string): z.output<S> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => {
+  const { issues } = parsed.error;
+  const problems = issues.slice(0, MOST_PROBLEMS).map((issue) => {
     const path = issue.path.map(String).join('.');
     const reason = issue.code === 'invalid_key' ? issue.issues.map((inner) => inner.message).join('; ') : issue.message;
-    return path === '' ? reason : `${path}: ${reason}`;
+    return bounded(oneLine(path === '' ? reason : `${path}: ${reason}`), LONGEST_PROBLEM);
   });
+  if (issues.length > problems.length) problems.push(`and ${issues.length - problems.length} more`);
   throw new FabricError({
     code: 'invalid',
-    message: `${what} has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    message: `${what} has ${issues.length === 1 ? 'a problem' : `${issues.length} problems`}:\n  ${problems.join('\n  ')}`,
     hint: 'Mend what is listed and try again; nothing was touched.',
   });
 }

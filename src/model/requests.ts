@@ -41,8 +41,9 @@ const peers = z
       ] as const) {
         const seen = new Map<string, number>();
         list.forEach((item, index) => {
-          const value = key === 'context' ? `${item.kubeconfig ?? ''}\0${item.context}` : item.name;
-          if (typeof (item[key] as unknown) !== 'string') return; // told already
+          const { kubeconfig = '' } = item;
+          if (typeof (item[key] as unknown) !== 'string' || typeof (kubeconfig as unknown) !== 'string') return; // told already
+          const value = key === 'context' ? `${kubeconfig}\0${item.context}` : item.name;
           const first = seen.get(value);
           if (first === undefined) seen.set(value, index);
           else
