@@ -139,6 +139,7 @@ async function createJob(cluster: Cluster, { fabric, ...mark }: Claimant, job: S
     );
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
+    await requireOwn(cluster, job, error);
     throw new FabricError({
       code: 'pending',
       message: `${describeRef(refOf(job))} of an earlier attempt is still being deleted.`,
@@ -147,6 +148,22 @@ async function createJob(cluster: Cluster, { fabric, ...mark }: Claimant, job: S
       cause: error,
     });
   }
+}
+
+/** A Job that is in the way goes by itself only if it is one of ours. @throws conflict */
+async function requireOwn(cluster: Cluster, job: ShellJobResource, cause: unknown): Promise<void> {
+  const { apiVersion, kind, name, namespace } = refOf(job);
+  const query = { apiVersion, kind, namespace, fieldSelector: `metadata.name=${name}` };
+  const [standing] = (await cluster.list<KubeObject>(query, signal())).items;
+  const { labels = {} } = job.metadata;
+  if (standing === undefined || standing.metadata.labels?.[PROBE_LABEL] === labels[PROBE_LABEL]) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `${describeRef(refOf(job))} on ${cluster.toString()} was made by somebody else, so the probe of that name cannot run.`,
+    hint: 'Remove that Job, if nobody needs it, and try again.',
+    object: describeRef(refOf(job)),
+    cause,
+  });
 }
 
 async function resultOf<R>(cluster: Cluster, job: KubeObject, parse: Reporting<R>['parse'], runMs: number): Promise<R> {

@@ -225,6 +225,23 @@ test('A Job that an earlier attempt left is replaced, and removeProbe takes it a
   });
 });
 
+test('A Job of that name which somebody else made is left alone, and named as what it is.', async () => {
+  await makeHealthy();
+  const job = objectRef('Job', WEB.namespace, 'probe-a');
+  const spec = { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'theirs', image: 'theirs' }] } } };
+  await bench.cluster.create({
+    ...job,
+    apiVersion: 'batch/v1',
+    metadata: { name: job.name, namespace: WEB.namespace },
+    spec,
+  } as KubeObject);
+  await expect(verify()).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringMatching(/^Job shop\/probe-a on .* was made by somebody else, so the probe of that name cannot run\.$/) as string,
+  });
+  await expect(jobsLeft()).resolves.toBe(1);
+});
+
 test("With mode status only conditions count: the import's, and that every source is reachable.", async () => {
   await expect(verify(ANYBODY, 'status')).rejects.toMatchObject({ code: 'unready' });
   await createImport('ImportTargetPortValid', 'ImportServiceValid');
