@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { readFabricName } from './common-flags';
 import type { CliContext } from './context';
+import { allowExecOption, readAllowExec } from './exec-flag';
 import { loadSeal } from './lazy';
 import { Problems } from './problems';
 import { addKeyStoreFlags, readKeyStoreFlags } from './worker-flags';
@@ -15,6 +16,7 @@ export function sealCommand(context: CliContext): Command {
     .option('--new-passphrase-file <file>', 'file (mode 600) of the passphrase from now on (default: the one that the key has)');
   addKeyStoreFlags(command)
     .option('--kubeconfig <file>', 'kubeconfig for a kubernetes: store (default: $KUBECONFIG, else ~/.kube/config)')
+    .addOption(allowExecOption())
     .addHelpText(
       'after',
       `
@@ -42,6 +44,7 @@ Examples:
       keyStore,
       cwd,
       kubeconfig: path(values['kubeconfig']),
+      allowExec: readAllowExec(values, context.env),
       keyPassphraseFile,
       newPassphraseFile: newPassphraseFile ?? '',
     });

@@ -44,6 +44,7 @@ const GOOD: Readonly<Record<RunKind, object>> = {
   TeardownLink: { peers: ['west', 'east'], force: true },
   TeardownFabric: { peers: ['west'], force: true },
   CheckClusters: { peers: [peer], clusterlink: { tag: 'v0.4.1' } },
+  CleanUpFabric: { peers: [peer], remove: [{ claim: 'bootstrap-0123456789ab', run: 'run-1' }] },
   VerifyFabric: { peers: ['west'], connections: ['demo/echo'], image: 'busybox' },
 };
 const KINDS = Object.keys(GOOD) as RunKind[];
