@@ -25,6 +25,8 @@ import { ECHO_IMAGE, ECHO_PORT, echoProgram, probeProgram } from './node-agent/w
 
 const READY_DELAY_MS = 150;
 const HEARTBEAT_MS = 1_000;
+/** Long enough that a rollout looks like one, short enough that nobody waits for it. */
+const SECOND_MS = 100;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Gateways listen below the ports that outgoing connections and node ports take. */
 const FIRST_INGRESS_PORT = 20_000;
@@ -41,6 +43,10 @@ export interface SimulatedClusterOptions {
   readonly loadBalancer?: LoadBalancerMode;
   /** Between two heartbeats to a peer. Default 1000. */
   readonly heartbeatMs?: number;
+  /** How long a second lasts that pods and control planes wait (`minReadySeconds`, a sleep before the stop, a Lease). Default 100. */
+  readonly secondMs?: number;
+  /** From a gateway to another and back. Default 0. */
+  readonly roundTripMs?: number;
   /** Starts the API server that all this runs on. Default: a simulated one. */
   readonly startServer?: (options: Pick<ApiServerOptions, 'name' | 'faults'>) => Promise<RunningApiServer>;
 }
@@ -63,6 +69,8 @@ export interface SimulatedCluster {
   delays(): SimulatedDelays;
   /** What happened here that would have harmed a real ClusterLink. */
   incidents(): readonly Incident[];
+  /** A running pod of a Deployment, by which calls are made in its name. @throws not_found */
+  podOf(workload: { readonly namespace: string; readonly name: string }): Promise<PodIdentity>;
   /** Sends an HTTP GET as one of a Deployment's pods. @throws not_found without a running pod; unreachable without an answer */
   fetchFrom(workload: { readonly namespace: string; readonly name: string }, url: string): Promise<HttpAnswer>;
   /** Ends everything; the cluster's content is gone with it. */
@@ -110,6 +118,8 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
     readyDelayMs = READY_DELAY_MS,
     loadBalancer = 'ip',
     heartbeatMs = HEARTBEAT_MS,
+    secondMs = SECOND_MS,
+    roundTripMs = 0,
     startServer = startApiServer,
   } = options;
   const server = await startServer({ name, ...(faults === undefined ? {} : { faults }) });
@@ -125,9 +135,17 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
     Cluster,
   ];
   const network = new PodNetwork();
-  const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs });
+  const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs, secondMs, roundTripMs });
   const programs = [...gateway.programs, probeProgram, loopbackProgram, measureProgram, echoProgram(name)];
-  const node = await NodeAgent.start({ cluster: nodeClient, network, nodeName: `${name}-node`, programs, readyDelayMs, loadBalancer });
+  const node = await NodeAgent.start({
+    cluster: nodeClient,
+    network,
+    nodeName: `${name}-node`,
+    programs,
+    readyDelayMs,
+    secondMs,
+    loadBalancer,
+  });
   return {
     name,
     server,
@@ -138,6 +156,7 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
     ingressPort: await freeIngressPort(),
     delays: () => node.delays(),
     incidents: () => gateway.incidents(),
+    podOf: (workload) => podOf(client, workload),
     fetchFrom: async (workload, url) => network.fetch(await podOf(client, workload), url),
     close: async () => {
       await Promise.all([node.close(), gateway.close()]);

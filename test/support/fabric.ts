@@ -23,7 +23,7 @@ import type { BootstrapRequestInput } from '../../src/model/requests';
 import { AuthorityStore } from '../../src/pki/authority-store';
 import { FileBackend } from '../../src/pki/file-backend';
 import { FaultInjector } from '../../src/playground/api-server/faults';
-import { startSimulatedClusters, type SimulatedClusters } from '../../src/playground/simulated-cluster';
+import { startSimulatedClusters, type SimulatedClusterOptions, type SimulatedClusters } from '../../src/playground/simulated-cluster';
 import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
 import { actAs, DEPLOYED } from './accounts';
@@ -60,12 +60,16 @@ export class FabricHarness {
   ) {}
 
   /** Unless told otherwise, the kubeconfig is that of the account which deploy/ makes for a worker. */
-  static async start(names: readonly PeerName[], as: 'worker' | 'administrator' = 'worker'): Promise<FabricHarness> {
+  static async start(
+    names: readonly PeerName[],
+    as: 'worker' | 'administrator' = 'worker',
+    more: Pick<SimulatedClusterOptions, 'roundTripMs' | 'secondMs'> = {},
+  ): Promise<FabricHarness> {
     const faults = new FaultInjector();
     const traps = new StepTraps();
     const [environment, simulated, keyDirectory] = await Promise.all([
       testEnvironment(),
-      startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100 }),
+      startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100, secondMs: 20, ...more }),
       mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
     if (as === 'worker') await actAs(simulated, DEPLOYED);

@@ -1,5 +1,6 @@
 // One pod of `cl-controlplane`: it knows the peers and policies, decides on every connection, and finds the source for it.
 // Source: ClusterLink v0.4.1, authorization manager, for the order of its decisions.
+import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 import { FabricError } from '../../errors/fabric-error';
 import type { PodIdentity } from '../network';
@@ -18,7 +19,7 @@ import { isTrue } from './resources';
 import { SourceOrder } from './source-order';
 
 const CONTROL_PORT = 4_444;
-const HELLO_TIMEOUT_MS = 2_000;
+const HELLO_TIMEOUT_MS = 10_000;
 
 /** What a control plane pod needs of the cluster it runs in. */
 export interface ControlPlaneOptions {
@@ -27,6 +28,8 @@ export interface ControlPlaneOptions {
   readonly report: (incident: Incident) => void;
   /** The data plane pods of this cluster, by pod uid. */
   readonly dataPlanes: ReadonlyMap<string, DataPlane>;
+  /** From this gateway to another and back. */
+  readonly roundTripMs: number;
 }
 
 /** A running control plane pod. Data planes hold a connection to it over the site's own certificates. */
@@ -88,9 +91,10 @@ export class ControlPlane implements RunningProgram, Director {
 
   /**
    * Opens a connection to one of an Import's sources, on which bytes may flow.
+   * Every source that is asked costs a round trip, and when they took too long the data plane has given up.
    * @throws unreachable or forbidden when no source takes it; the caller is then reset
    */
-  async openImport(key: string, caller: PodIdentity | undefined): Promise<tls.TLSSocket> {
+  async openImport(key: string, caller: PodIdentity | undefined, patienceMs: number): Promise<tls.TLSSocket> {
     const { view } = this.options;
     const object = view.imports.get(key);
     if (object === undefined) throw refusal(`Import ${key} is gone`);
@@ -102,18 +106,19 @@ export class ControlPlane implements RunningProgram, Director {
     const known = caller !== undefined && view.knows(caller) ? caller : undefined;
     const client = clientAttributes(known, this.credentials.name, this.labels);
     const unreachable: ImportSource[] = [];
+    const asking: Asking = { key, client, patienceMs, spentMs: 0 };
     for (const source of order) {
       const peer = view.peers.get(`${this.namespace}/${source.peer}`);
       // As in ClusterLink, this ends the attempt: no other source is tried.
       if (peer === undefined) throw refusal(`Import ${key} names peer ${source.peer}, for which there is no Peer`);
       if (!isTrue(peer.status?.conditions, 'PeerReachable')) unreachable.push(source);
       else {
-        const socket = await this.trySource(key, source, client);
+        const socket = await this.trySource(source, asking);
         if (socket !== undefined) return socket;
       }
     }
     for (const source of unreachable) {
-      const socket = await this.trySource(key, source, client);
+      const socket = await this.trySource(source, asking);
       if (socket !== undefined) return socket;
     }
     throw refusal(`Import ${key}: no source took the connection`);
@@ -130,8 +135,9 @@ export class ControlPlane implements RunningProgram, Director {
     return { host: host === '' ? `${wanted.name}.${wanted.namespace}.svc` : host, port };
   }
 
-  private async trySource(key: string, source: ImportSource, client: Attributes): Promise<tls.TLSSocket | undefined> {
-    const { view } = this.options;
+  private async trySource(source: ImportSource, asking: Asking): Promise<tls.TLSSocket | undefined> {
+    const { view, roundTripMs } = this.options;
+    const { key, client } = asking;
     const object = view.imports.get(key);
     const peer = view.peers.get(`${this.namespace}/${source.peer}`);
     if (object === undefined || peer === undefined) return undefined;
@@ -140,7 +146,14 @@ export class ControlPlane implements RunningProgram, Director {
     const service = serviceAttributes({ ...wanted, labels: metadata.labels ?? {} }, source.peer, peer.status?.labels ?? {});
     if (!isAllowed(view.policies(), client, service, metadata.namespace ?? '')) return undefined;
     const gateway = { peer: source.peer, gateways: peer.spec.gateways, credentials: this.credentials };
+    if (roundTripMs > 0) await sleep(roundTripMs);
     const opened = await openExport(gateway, wanted, client).catch(() => undefined);
+    asking.spentMs += roundTripMs;
+    // Counted, not measured: a busy machine is not a long way.
+    if (asking.spentMs > asking.patienceMs) {
+      opened?.socket.destroy();
+      throw refusal(`Import ${key}: the data plane waits no longer than ${asking.patienceMs} ms for a source`);
+    }
     // Once a source has allowed the connection there is no going back to another one.
     await opened?.connected();
     return opened?.socket;
@@ -176,6 +189,14 @@ export class ControlPlane implements RunningProgram, Director {
     // Not from within the constructor: a process that panics has at least begun.
     setImmediate(() => this.options.container.exit(2, message));
   }
+}
+
+/** The search for a source for one connection. */
+interface Asking {
+  readonly key: string;
+  readonly client: Attributes;
+  readonly patienceMs: number;
+  spentMs: number;
 }
 
 function peerLabelsOf(args: readonly string[]): Attributes {

@@ -1,11 +1,12 @@
 // One pod of `cl-dataplane`: carries the bytes. It listens for other gateways, and for local callers of every import,
-// and asks the control plane it is connected to about each connection.
+// and asks the control plane it is connected to about each connection. What it was told it keeps when that control plane goes.
 import net from 'node:net';
 import tls from 'node:tls';
 import { FabricError } from '../../errors/fabric-error';
 import type { PodIdentity } from '../network';
 import { listen, pipe, reset } from '../network';
 import type { Container, RunningProgram } from '../node-agent/program';
+import { imageName } from '../node-agent/program';
 import type { Attributes } from './access-policy';
 import type { Incident } from './cluster-view';
 import type { Credentials } from './credentials';
@@ -16,13 +17,18 @@ import { readFrame, writeFrame } from './frame';
 const GATEWAY_PORT = 4_443;
 const CONTROL_PORT = 4_444;
 const RECONNECT_MS = 100;
+/** Envoy is ready without what its control plane has to tell when that does not come in time. Source: ClusterLink v0.4.1, cmd/cl-dataplane/app/envoyconf.go. */
+const INITIAL_FETCH_MS = 2_000;
+/** Envoy's default for an external authorization, which ClusterLink leaves as it is: it refuses a connection that takes longer. */
+const AUTHORIZATION_MS = 200;
 
 /** What a data plane asks of the control plane that it is connected to. */
 export interface Director {
   readonly credentials: Credentials;
   readonly labels: Attributes;
   importPorts(): ReadonlyMap<string, number>;
-  openImport(key: string, caller: PodIdentity | undefined): Promise<tls.TLSSocket>;
+  /** @param patienceMs how long finding a source may take */
+  openImport(key: string, caller: PodIdentity | undefined, patienceMs: number): Promise<tls.TLSSocket>;
   authorize(wanted: { readonly namespace: string; readonly name: string }, client: Attributes): Destination;
 }
 
@@ -39,6 +45,8 @@ export class DataPlane implements RunningProgram {
   private terminator: tls.Server | undefined;
   private controlPlane: Director | undefined;
   private reconnect: NodeJS.Timeout | undefined;
+  private connecting: Promise<void> | undefined;
+  private readonly onAttached = new Set<() => void>();
   private stopped = false;
 
   /** @throws unready when a mounted file is missing or wrong */
@@ -49,12 +57,18 @@ export class DataPlane implements RunningProgram {
     this.site = readSiteCredentials(container.files(), 'dataplane');
   }
 
-  /** Opens the gateway's port, and begins to look for the control plane. */
+  /** Opens the gateway's port, and looks for the control plane; resolves when it follows one, or has waited for one long enough. */
   async listen(): Promise<void> {
     const { network, pod } = this.container;
     const port = await listen(this.gateway);
     this.undo.push(network.expose({ ip: pod.ip, port: GATEWAY_PORT }, port));
-    void this.connect();
+    const deadline = Date.now() + INITIAL_FETCH_MS;
+    await this.connect();
+    while (this.controlPlane === undefined && !this.stopped && Date.now() < deadline) {
+      await pause(RECONNECT_MS / 10);
+      await this.connect();
+    }
+    if (this.controlPlane === undefined) this.connectLater();
   }
 
   stop(): void {
@@ -71,9 +85,12 @@ export class DataPlane implements RunningProgram {
     if (this.stopped || stream.destroyed) return;
     this.controlPlane = controlPlane;
     stream.once('close', () => {
-      if (this.controlPlane === controlPlane) this.controlPlane = undefined;
+      if (this.controlPlane !== controlPlane) return;
+      this.controlPlane = undefined;
+      void this.connect();
     });
     this.refresh(controlPlane);
+    for (const listener of this.onAttached) listener();
   }
 
   /** Takes over certificates and imports from the control plane it follows; others are not listened to. */
@@ -94,7 +111,39 @@ export class DataPlane implements RunningProgram {
     for (const [key, port] of ports) if (!this.imports.has(key)) this.imports.set(key, this.serveImport(key, port));
   }
 
-  private async connect(): Promise<void> {
+  /** The control plane to ask: the one that it follows, or another one that is there now. @throws unavailable */
+  private async director(): Promise<Director> {
+    if (this.controlPlane === undefined) await this.connect();
+    if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
+    return this.controlPlane;
+  }
+
+  /** Tries once to find a control plane, and resolves when it is followed or is not there; then it is tried again later. */
+  private connect(): Promise<void> {
+    clearTimeout(this.reconnect);
+    if (this.connecting !== undefined) return this.connecting;
+    const attempt = new Promise<void>((resolve) => {
+      this.onAttached.add(resolve);
+      void this.dialControlPlane().finally(() => {
+        this.onAttached.delete(resolve);
+        resolve();
+      });
+    });
+    this.connecting = attempt;
+    void attempt.then(() => {
+      this.connecting = undefined;
+      if (this.controlPlane === undefined) this.connectLater();
+    });
+    return attempt;
+  }
+
+  private connectLater(): void {
+    clearTimeout(this.reconnect);
+    if (!this.stopped) this.reconnect = setTimeout(() => void this.connect(), RECONNECT_MS);
+  }
+
+  /** Ends when the connection does. */
+  private async dialControlPlane(): Promise<void> {
     const { network, pod, args } = this.container;
     const host = args[args.indexOf('--controlplane-host') + 1] ?? '';
     try {
@@ -109,12 +158,11 @@ export class DataPlane implements RunningProgram {
     } catch {
       // Not there, or not with certificates of this site: the pod is ready all the same, as ClusterLink's is, and tries again.
     }
-    if (!this.stopped) this.reconnect = setTimeout(() => void this.connect(), RECONNECT_MS);
   }
 
   private acceptGateway(socket: net.Socket): void {
     this.track(socket);
-    if (this.controlPlane === undefined || this.terminator === undefined) reset(socket);
+    if (this.terminator === undefined) reset(socket);
     else this.terminator.emit('connection', socket);
   }
 
@@ -125,10 +173,10 @@ export class DataPlane implements RunningProgram {
     try {
       for (;;) {
         const request = await readFrame<GatewayRequest>(socket);
-        if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
-        if (request.type === 'heartbeat') answer({ type: 'alive', labels: this.controlPlane.labels });
+        const controlPlane = await this.director();
+        if (request.type === 'heartbeat') answer({ type: 'alive', labels: controlPlane.labels });
         else {
-          await this.serveExport(socket, this.controlPlane, request, answer);
+          await this.serveExport(socket, controlPlane, request, answer);
           return;
         }
       }
@@ -181,9 +229,10 @@ export class DataPlane implements RunningProgram {
 
   private async acceptCaller(key: string, socket: net.Socket): Promise<void> {
     try {
-      if (this.controlPlane === undefined) throw new FabricError({ code: 'unavailable', message: 'The control plane is gone.' });
       const caller = await this.container.network.callerOf(socket);
-      const remote = this.track(await this.controlPlane.openImport(key, caller));
+      const controlPlane = await this.director();
+      const patienceMs = imageName(this.container.image) === 'cl-dataplane' ? AUTHORIZATION_MS : Infinity;
+      const remote = this.track(await controlPlane.openImport(key, caller, patienceMs));
       if (socket.destroyed) remote.destroy();
       else pipe(socket, remote);
     } catch {
@@ -196,4 +245,8 @@ export class DataPlane implements RunningProgram {
     socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket));
     return socket;
   }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
 }

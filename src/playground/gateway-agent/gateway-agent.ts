@@ -10,16 +10,22 @@ import { ControlPlane } from './control-plane';
 import { DataPlane } from './data-plane';
 import { ExportController } from './export-controller';
 import { ImportController } from './import-controller';
+import { Leases } from './leases';
 import { Operator } from './operator';
 import { PeerMonitors } from './peer-monitors';
 
 export interface GatewayAgentOptions {
   readonly cluster: Cluster;
   readonly heartbeatMs: number;
+  /** How long a second of a Lease lasts. */
+  readonly secondMs: number;
+  /** From a gateway to another and back. */
+  readonly roundTripMs: number;
 }
 
 interface ControlPlanePod {
   readonly controlPlane: ControlPlane;
+  readonly name: string;
   readonly view: ClusterView;
 }
 
@@ -30,12 +36,16 @@ export class GatewayAgent {
   private readonly leaders = new Map<string, { readonly pod: ControlPlanePod; readonly stop: () => Promise<void> }>();
   private readonly elections = new Map<string, Promise<void>>();
   private readonly ending = new Set<Promise<unknown>>();
+  private readonly leases: Leases;
+  private readonly starting = new Set<() => void>();
   private readonly seen: Incident[] = [];
   private opened: { readonly view: Promise<ClusterView>; readonly abort: AbortController } | undefined;
   private users = 0;
   private closed = false;
 
-  constructor(private readonly options: GatewayAgentOptions) {}
+  constructor(private readonly options: GatewayAgentOptions) {
+    this.leases = new Leases(options.cluster, options.secondMs);
+  }
 
   /** What containers with ClusterLink's images run. */
   readonly programs: readonly Program[] = [
@@ -55,6 +65,8 @@ export class GatewayAgent {
   /** Lets no gateway start any more, and resolves when everything has ended; the pods are stopped by their node. */
   async close(): Promise<void> {
     this.closed = true;
+    this.leases.close();
+    for (const stop of this.starting) stop();
     this.opened?.abort.abort();
     while (this.ending.size > 0) await Promise.allSettled([...this.ending]);
   }
@@ -63,7 +75,8 @@ export class GatewayAgent {
     const view = this.openView();
     let controlPlane: ControlPlane | undefined;
     try {
-      controlPlane = new ControlPlane({ container, view: await view, report: this.report, dataPlanes: this.dataPlanes });
+      const { roundTripMs } = this.options;
+      controlPlane = new ControlPlane({ container, view: await view, report: this.report, dataPlanes: this.dataPlanes, roundTripMs });
       await controlPlane.listen();
       await this.ensureSecretAndLease(controlPlane.namespace);
     } catch (error) {
@@ -72,7 +85,7 @@ export class GatewayAgent {
       throw error;
     }
     const running = controlPlane;
-    this.join({ controlPlane: running, view: await view });
+    this.join({ controlPlane: running, name: container.pod.name, view: await view });
     return {
       stop: () => {
         running.stop();
@@ -84,14 +97,22 @@ export class GatewayAgent {
 
   private async startDataPlane(container: Container): Promise<RunningProgram> {
     const dataPlane = new DataPlane(container, this.report);
-    await dataPlane.listen();
-    this.dataPlanes.set(container.pod.uid, dataPlane);
-    return {
-      stop: () => {
-        this.dataPlanes.delete(container.pod.uid);
-        dataPlane.stop();
-      },
+    const stop = (): void => {
+      this.dataPlanes.delete(container.pod.uid);
+      dataPlane.stop();
     };
+    // Control planes find it from now on: it is not ready before it has heard of one.
+    this.dataPlanes.set(container.pod.uid, dataPlane);
+    this.starting.add(stop);
+    try {
+      await dataPlane.listen();
+    } catch (error) {
+      stop();
+      throw error;
+    } finally {
+      this.starting.delete(stop);
+    }
+    return { stop };
   }
 
   private async startOperator(): Promise<RunningProgram> {
@@ -112,15 +133,20 @@ export class GatewayAgent {
     this.elect(namespace);
   }
 
-  /** The first control plane of a namespace leads: only the leader writes. The next one waits until the last write of the one before has ended. */
+  /** The first control plane of a namespace leads: only the leader writes. The next one waits for its last write, and for its Lease. */
   private elect(namespace: string): void {
     const electing = (this.elections.get(namespace) ?? Promise.resolve()).then(async () => {
       const leader = this.leaders.get(namespace);
       if (leader !== undefined && leader.pod === this.pods.get(namespace)?.[0]) return;
       this.leaders.delete(namespace);
       await leader?.stop();
+      if (leader !== undefined) this.leases.leave(namespace);
+      if (this.pods.get(namespace)?.[0] === undefined) return;
+      await this.leases.free(namespace);
       const pod = this.pods.get(namespace)?.[0];
-      if (pod !== undefined) this.leaders.set(namespace, { pod, stop: this.lead(pod) });
+      if (pod === undefined || this.closed) return;
+      await this.leases.take(namespace, pod.name);
+      this.leaders.set(namespace, { pod, stop: this.lead(pod) });
     });
     this.elections.set(namespace, electing);
     this.finish(electing);
@@ -146,29 +172,18 @@ export class GatewayAgent {
 
   /** The one Secret and the one Lease that a control plane makes itself. */
   private async ensureSecretAndLease(namespace: string): Promise<void> {
-    const ignoreExisting = (error: unknown): void => {
-      if (!isAlreadyExists(error)) throw error;
-    };
     const { cluster } = this.options;
     const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64');
-    await Promise.all([
-      cluster
-        .create({
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name: 'jwk', namespace },
-          data: { key: Buffer.from(key).toString('base64') },
-        })
-        .catch(ignoreExisting),
-      cluster
-        .create({
-          apiVersion: 'coordination.k8s.io/v1',
-          kind: 'Lease',
-          metadata: { name: 'cl-controlplane', namespace },
-          spec: { leaseDurationSeconds: 15 },
-        })
-        .catch(ignoreExisting),
-    ]);
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'jwk', namespace },
+      data: { key: Buffer.from(key).toString('base64') },
+    };
+    const create = cluster.create(secret).catch((error: unknown) => {
+      if (!isAlreadyExists(error)) throw error;
+    });
+    await Promise.all([create, this.leases.ensure(namespace)]);
   }
 
   /** The views are open while a control plane runs: without one, ClusterLink's definitions may not even be there. */

@@ -23,6 +23,8 @@ export interface KubeletOptions {
   readonly network: PodNetwork;
   readonly programs: readonly Program[];
   readonly readyDelayMs: number;
+  /** How long a second lasts that a pod is told to wait before it stops. */
+  readonly secondMs: number;
   readonly pods: Informer<PodResource>;
   readonly secrets: Informer<DataResource>;
   readonly configMaps: Informer<DataResource>;
@@ -34,6 +36,7 @@ export class Kubelet {
   private readonly running = new Map<string, RunningPod>();
   private readonly startAt = new Map<RunningPod, number>();
   private readonly written = new Map<RunningPod, string>();
+  private readonly stopAt = new Map<RunningPod, number>();
   private readonly mounts: Mounts;
   private delayed = 0;
 
@@ -64,6 +67,7 @@ export class Kubelet {
     if (before !== undefined && before.uid !== pod?.metadata.uid) this.forget(key, before);
     if (pod === undefined) return;
     if (pod.metadata.deletionTimestamp !== undefined) {
+      if (before !== undefined && this.waitsToStop(key, pod, before)) return;
       if (before !== undefined) this.forget(key, before);
       return this.remove(pod);
     }
@@ -136,7 +140,21 @@ export class Kubelet {
     running.stop();
     this.running.delete(key);
     this.startAt.delete(running);
+    this.stopAt.delete(running);
     this.written.delete(running);
+  }
+
+  /** A pod that is told to sleep before it stops goes on serving meanwhile, though no Service leads to it any more. */
+  private waitsToStop(key: string, pod: PodResource, running: RunningPod): boolean {
+    const seconds = Math.max(0, ...pod.spec.containers.map(({ lifecycle }) => lifecycle?.preStop?.sleep?.seconds ?? 0));
+    const grace = (pod.metadata as { readonly deletionGracePeriodSeconds?: number }).deletionGracePeriodSeconds ?? seconds;
+    const known = this.stopAt.get(running);
+    const at = known ?? Date.now() + Math.min(seconds, grace) * this.options.secondMs;
+    if (!running.isServing || Date.now() >= at) return false;
+    this.stopAt.set(running, at);
+    // Timers may fire a little early.
+    if (known === undefined) this.queue.addAfter(key, at - Date.now() + 1);
+    return true;
   }
 
   private async writeStatus(pod: PodResource, running: RunningPod): Promise<void> {

@@ -22,6 +22,8 @@ export interface NodeAgentOptions {
   readonly programs: readonly Program[];
   /** From a pod's creation to its containers' start. */
   readonly readyDelayMs: number;
+  /** How long a second lasts that a pod is told to wait: before it counts as available, and before it stops. */
+  readonly secondMs: number;
   readonly loadBalancer: LoadBalancerMode;
 }
 
@@ -44,7 +46,7 @@ export class NodeAgent {
 
   /** Registers the node, and begins to work on everything that the cluster holds. */
   static async start(options: NodeAgentOptions): Promise<NodeAgent> {
-    const { cluster, network, nodeName } = options;
+    const { cluster, network, nodeName, secondMs } = options;
     const abort = new AbortController();
     const informers: Informer<KubeObject>[] = [];
     const watch = <T extends KubeObject>(apiVersion: string, kind: string): Informer<T> => {
@@ -62,7 +64,7 @@ export class NodeAgent {
     await Promise.all([registerNode(cluster, nodeName), ...informers.map((informer) => informer.synced)]);
     const kubelet = new Kubelet({ ...options, pods, secrets, configMaps });
     const controllers = [
-      new Deployments(cluster, nodeName, deployments, pods),
+      new Deployments(cluster, nodeName, secondMs, deployments, pods),
       new Jobs(cluster, nodeName, jobs, pods),
       new Services({ ...options, network, services, slices, pods }),
     ];

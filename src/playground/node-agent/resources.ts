@@ -30,6 +30,7 @@ export interface ContainerSpec {
   }[];
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly subPath?: string }[];
+  readonly lifecycle?: { readonly preStop?: { readonly sleep?: { readonly seconds: number } } };
 }
 
 interface PodSpec {
@@ -74,7 +75,15 @@ interface PodTemplate {
 }
 
 export interface DeploymentResource extends KubeObject {
-  readonly spec: { readonly replicas?: number; readonly strategy?: { readonly type?: string }; readonly template: PodTemplate };
+  readonly spec: {
+    readonly replicas?: number;
+    readonly minReadySeconds?: number;
+    readonly strategy?: {
+      readonly type?: string;
+      readonly rollingUpdate?: { readonly maxSurge?: number | string; readonly maxUnavailable?: number | string };
+    };
+    readonly template: PodTemplate;
+  };
   readonly status?: { readonly conditions?: readonly Condition[] };
 }
 

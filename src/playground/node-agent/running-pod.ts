@@ -66,6 +66,11 @@ export class RunningPod {
     });
   }
 
+  /** Whether any of its containers runs. */
+  get isServing(): boolean {
+    return [...this.runs.values()].some(({ state }) => state.running !== undefined);
+  }
+
   /** Whether a container waits to be started, for the first time or again. */
   needsStart(): boolean {
     return !this.starting && [...this.runs.values()].some(({ state }) => state.waiting !== undefined);
@@ -145,6 +150,8 @@ export class RunningPod {
     run.live = runtime.mounts.files(pod, spec, 'live');
     run.fileListeners = [];
     run.program = undefined;
+    // A program that ends its start knows already when its container began.
+    const startedAt = new Date().toISOString();
     let exited = false;
     const isOver = (): boolean => exited || this.stopped;
     const exit = (code: number, message: string): void => {
@@ -181,7 +188,7 @@ export class RunningPod {
       }
       // An image that is the choice of no program is a container that does nothing.
       run.program = started ?? { stop: () => undefined };
-      run.state = { running: { startedAt: new Date().toISOString() } };
+      run.state = { running: { startedAt } };
     } catch (error) {
       exit(1, error instanceof Error ? error.message : String(error));
     }
