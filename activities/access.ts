@@ -10,7 +10,7 @@ import { describeRef } from '../src/kubernetes/kube-object';
 import type { Access } from '../src/model/connection';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
-import { changeOf, ensureShared } from './managed';
+import { changeOf, ensureShared, requireNamespace } from './managed';
 
 type Input = ConnectionInput & { readonly access: Access; readonly adopt: boolean };
 
@@ -19,6 +19,7 @@ export function accessActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
   return {
     async ensureAccess({ sources, importers, ...input }) {
       const cluster = clusters.cluster(input.peer);
+      await requireNamespace(cluster, input.peer.name, input.service.namespace);
       const ensured: EnsureClaimResult[] = [];
       if (sources.length > 0) ensured.push(await ensurePolicy(cluster, input, 'egress', sources));
       if (importers.length > 0) ensured.push(await ensurePolicy(cluster, input, 'ingress', importers));

@@ -21,19 +21,20 @@ import { importOf, importServices, importSlices, isImportService, readService, t
 export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureImport' | 'releaseImports'> {
   return {
     async ensureImport(input) {
-      const { claimant, peer, service, sources, loadBalancing, merge, adopt } = input;
+      const { claimant, peer, service, sources, loadBalancing, merge, adopt, via } = input;
       const cluster = clusters.cluster(peer);
       await requireNamespace(cluster, peer.name, service.namespace);
-      await requireRoom(cluster, input, merge);
+      const name = via ?? service.name;
+      await requireRoom(cluster, { ...input, service: { ...service, name } }, merge);
       // A source whose Peer is missing fails its share of the connections, so the Peer comes first.
       await requirePeers(cluster, peer, sources);
-      const ref = sharedRef(IMPORT, service.name, service.namespace);
+      const ref = sharedRef(IMPORT, name, service.namespace);
       const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), {
         claimant,
-        need: { port: service.port, sources, loadBalancing, merge },
+        need: { port: service.port, sources, loadBalancing, merge, ...(via === undefined ? {} : { exportName: service.name }) },
         adopt,
       });
-      const hint = `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`;
+      const hint = `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${name}\`.`;
       await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], hint);
       return changeOf(ensured);
     },

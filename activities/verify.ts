@@ -8,7 +8,7 @@ import { IMPORT, sharedRef } from '../src/clusterlink/shared-kind';
 import type { ConnectionInput, Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Cluster } from '../src/kubernetes/cluster';
-import { describeRef } from '../src/kubernetes/kube-object';
+import { describeRef, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { Access } from '../src/model/connection';
 import type { GatewayEndpoint } from '../src/model/peer';
 import { signal } from './activity-context';
@@ -24,7 +24,12 @@ export type ImportInput = ConnectionInput & {
   readonly access: Access;
   /** The claim whose policy admits the callers; default: the claimant's. */
   readonly connection?: string;
+  /** Name of the Import; default: the service's. */
+  readonly via?: string;
 };
+
+/** The Import by which the service is called. */
+const importRef = ({ service, via = service.name }: ImportInput): ObjectRef => sharedRef(IMPORT, via, service.namespace);
 
 /** Round-robin meets each source twice; by other ways one may be missed, or fail unseen, and `requireHealthy` has to tell. */
 const connectionsFor = (sources: readonly string[]): number => Math.max(3, 2 * sources.length);
@@ -58,9 +63,10 @@ export function verifyActivities({ clusters }: ActivityDeps): Pick<Steps, 'verif
  * Where the import is opened: at its Service, or, where it merged with one, at the gateway's endpoint of that Service. By the Service a
  * connection may well go to a local replica, however often it is tried. @throws unreachable when no such endpoint has joined
  */
-async function probedPlace(cluster: Cluster, { peer, service }: ImportInput): Promise<GatewayEndpoint> {
-  const found = await cluster.get<ImportResource>(sharedRef(IMPORT, service.name, service.namespace), signal());
-  if (found === undefined || !isMerging(found)) return { host: `${service.name}.${service.namespace}.svc`, port: service.port };
+async function probedPlace(cluster: Cluster, input: ImportInput): Promise<GatewayEndpoint> {
+  const { peer, service, via = service.name } = input;
+  const found = await cluster.get<ImportResource>(importRef(input), signal());
+  if (found === undefined || !isMerging(found)) return { host: `${via}.${service.namespace}.svc`, port: service.port };
   const [place] = await joinedEndpoints(cluster, found);
   if (place !== undefined) return place;
   throw new FabricError({
@@ -73,13 +79,14 @@ async function probedPlace(cluster: Cluster, { peer, service }: ImportInput): Pr
 }
 
 /** All that can be known without a pod. @throws unready, unreachable */
-async function requireHealthy(cluster: Cluster, { peer, service, sources }: ImportInput): Promise<void> {
-  const ref = sharedRef(IMPORT, service.name, service.namespace);
+async function requireHealthy(cluster: Cluster, input: ImportInput): Promise<void> {
+  const { peer, sources } = input;
+  const ref = importRef(input);
   await awaitConditions(
     cluster,
     ref,
     [CONDITION.importTargetPortValid, CONDITION.importServiceValid],
-    `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`,
+    `See \`kubectl --context ${cluster.context} -n ${ref.namespace ?? ''} describe import ${ref.name}\`.`,
   );
   const [found, troubles] = await Promise.all([
     cluster.get<ImportResource>(ref, signal()),
@@ -120,18 +127,16 @@ async function probeFailure(
         ? `Check that the pods of ${service.name} on ${input.sources.join(', ')} answer on port ${service.port}.`
         : 'See `skyfabric status` for exports, imports and links.',
     peer: peer.name,
-    object: `Import ${service.namespace}/${service.name}`,
+    object: describeRef(importRef(input)),
   });
 }
 
 /** What the cluster says of the import, its policy and its sources, as far as it is not well. */
-export async function diagnose(
-  cluster: Cluster,
-  { claimant, connection = claimant.id, peer, service, sources, access }: ImportInput,
-): Promise<string[]> {
+export async function diagnose(cluster: Cluster, input: ImportInput): Promise<string[]> {
+  const { claimant, connection = claimant.id, peer, service, sources, access } = input;
   const policy = policyRef(connection, 'egress', service.namespace, access.privileged);
   const [found, admitted, troubles] = await Promise.all([
-    cluster.get<ImportResource>(sharedRef(IMPORT, service.name, service.namespace), signal()),
+    cluster.get<ImportResource>(importRef(input), signal()),
     cluster.get(policy, signal()),
     sourceTroubles(cluster, peer.namespace, sources),
   ]);

@@ -1,4 +1,6 @@
-// ConnectServiceAcrossClusters: a service whose replicas sit on some peers becomes reachable from others.
+// ConnectServiceAcrossClusters: a service whose replicas sit on some peers becomes reachable from others. What stands already is not
+// disturbed: a source joins an import last, when all that it needs is there and, if the import is in use, bytes have come from it.
+import { patched } from '@temporalio/workflow';
 import type { RegisteredConnection, RegisteredPeer } from '../src/contract/register';
 import type { ConnectResult, ImportProof } from '../src/contract/results';
 import { placementOf, type Placement } from '../src/model/connection';
@@ -6,6 +8,7 @@ import { connectRequest, type ConnectRequest } from '../src/model/requests';
 import { linksAmong } from '../src/model/topology';
 import { findGateways } from './inspecting';
 import { linkPeers } from './linking';
+import { joiningSources, trySources } from './trying-sources';
 import { membersOf, record, runOf } from './recording';
 import { addressOf } from './place';
 import { asRun, type Run, type Undo } from './run';
@@ -23,6 +26,8 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
       .sort()
       .flatMap((name) => members.get(name) ?? []);
     const linkable = await findGateways(run, peers);
+    const sourcesLast = patched('sources-last');
+    const joining = sourcesLast ? await joiningSources(run, request, placement, peers) : [];
     run.beginStage();
     await linkPeers(
       run,
@@ -34,8 +39,14 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
     const connecting = { run, request, placement, peers, undo: withdrawalsOf(run, service, peers) };
     await exportService(connecting);
     run.beginStage();
-    await importService(connecting);
-    await admit(connecting);
+    if (sourcesLast) {
+      await admit(connecting);
+      await trySources(run, request, joining);
+      await importService(connecting);
+    } else {
+      await importService(connecting);
+      await admit(connecting);
+    }
     const { changed } = run;
     run.beginStage();
     const imports = await together(

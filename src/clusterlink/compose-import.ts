@@ -11,6 +11,8 @@ export interface ImportNeed {
   readonly sources: readonly string[];
   readonly loadBalancing: LoadBalancing;
   readonly merge: boolean;
+  /** Name of the exports that the sources offer; default: the Import's own. */
+  readonly exportName?: string;
 }
 
 /**
@@ -27,13 +29,14 @@ export function composeImport(
   const targetPort = before?.spec.targetPort;
   const byId = [...claims].sort((one, other) => (one.id < other.id ? -1 : 1));
   const peers = new Set(byId.flatMap((claim) => claim.need.sources));
+  const exportName = agreed(ref, claims, 'export', (need) => need.exportName ?? ref.name);
   return {
     // An adopted Import may carry the label already, and would go on merging.
     labels: merge ? { [MERGE_LABEL]: 'true' } : before?.metadata.labels?.[MERGE_LABEL] === undefined ? {} : { [MERGE_LABEL]: 'false' },
     spec: {
       port: agreed(ref, claims, 'port', (need) => need.port),
       ...(targetPort === undefined ? {} : { targetPort }),
-      sources: [...peers].map((peer): ImportSource => ({ peer, exportName: ref.name, exportNamespace: ref.namespace ?? '' })),
+      sources: [...peers].map((peer): ImportSource => ({ peer, exportName, exportNamespace: ref.namespace ?? '' })),
       lbScheme: agreed(ref, claims, 'load balancing', (need) => need.loadBalancing),
     },
   };

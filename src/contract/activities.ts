@@ -153,6 +153,8 @@ export interface Steps {
       readonly loadBalancing: LoadBalancing;
       readonly merge: boolean;
       readonly adopt: boolean;
+      /** Name of the Import; default: the service's. */
+      readonly via?: string;
     },
   ): Promise<Change>;
   /** Policies on one peer: egress to `sources`, ingress from `importers`; either may be empty. */
@@ -171,6 +173,8 @@ export interface Steps {
       readonly verify: Verify;
       /** The claim whose policy admits the probe; default: the claimant's. */
       readonly connection?: string;
+      /** Name of the Import; default: the service's. */
+      readonly via?: string;
     },
   ): Promise<ImportProof>;
   removeProbe(input: ConnectionInput & { readonly access: Access }): Promise<Change>;

@@ -37,6 +37,16 @@ const ensure = (id: string, sources: readonly string[], options: Options = {}): 
   });
 const sourcesNow = async (): Promise<string[]> => ((await bench.spec(REF))?.['sources'] as { peer: string }[]).map(({ peer }) => peer);
 
+test('An Import by a name of its own asks its sources for the service, beside the Import of that service.', async () => {
+  await ensure('a', ['east']);
+  await ensure('verification-1', ['south'], { via: 'try-verification-1' });
+  const trial = objectRef('Import', WEB.namespace, 'try-verification-1');
+  await expect(bench.spec(trial)).resolves.toMatchObject({
+    sources: [{ peer: 'south', exportName: WEB.name, exportNamespace: WEB.namespace }],
+  });
+  await expect(sourcesNow()).resolves.toEqual(['east']);
+});
+
 test('A second ensure changes nothing, and the allocated target port stays.', async () => {
   await expect(ensure('a', ['east'])).resolves.toEqual({ changed: true, note: 'created' });
   await expect(ensure('a', ['east'])).resolves.toEqual({ changed: false, note: 'unchanged' });
