@@ -50,16 +50,21 @@ export async function awaitGateway(
   probe: boolean,
   readyTimeoutMs = READY_TIMEOUT_MS,
 ): Promise<Change & { readonly endpoint: GatewayEndpoint }> {
-  await awaitDeployments(place, readyTimeoutMs);
+  await awaitDeployments(place, GATEWAY_DEPLOYMENTS, readyTimeoutMs);
   const endpoint = await findEndpoint(place, peer);
   const address = `${endpoint.host}:${endpoint.port}`;
   if (probe) await awaitAnswer(place, endpoint);
   return { changed: false, note: probe ? address : `${address}, not probed`, endpoint };
 }
 
-async function awaitDeployments({ cluster, namespace, signal }: GatewayPlace, timeoutMs: number): Promise<void> {
+/** Waits until all pods of these Deployments are of the newest kind and available. @throws unready in the pods' own words */
+export async function awaitDeployments(
+  { cluster, namespace, signal }: GatewayPlace,
+  names: readonly string[],
+  timeoutMs: number,
+): Promise<void> {
   const missing = (deployments: readonly Deployment[]): string[] =>
-    GATEWAY_DEPLOYMENTS.flatMap((name) => {
+    names.flatMap((name) => {
       const why = explain(deployments.find(({ metadata }) => metadata.name === name));
       return why === undefined ? [] : [`${name} ${why}`];
     });
@@ -74,7 +79,7 @@ async function awaitDeployments({ cluster, namespace, signal }: GatewayPlace, ti
     });
   } catch (error) {
     if (!isFabricError(error, 'unready')) throw error;
-    const labelSelector = `app in (${GATEWAY_DEPLOYMENTS.join(', ')})`;
+    const labelSelector = `app in (${names.join(', ')})`;
     const query = { apiVersion: 'v1', kind: 'Pod' };
     const { items: own } = await cluster.list<Pod>({ ...query, namespace, labelSelector }, signal);
     // Where ClusterLink's operator should have made them and has not, its own pod knows why.
@@ -83,7 +88,7 @@ async function awaitDeployments({ cluster, namespace, signal }: GatewayPlace, ti
       code: 'unready',
       message: `The gateway in namespace ${namespace} is not ready: ${explainPods(items)}. ${error.message}`,
       hint: `See \`kubectl --context ${cluster.context} -n ${namespace} describe pods\`.`,
-      object: `Deployment ${namespace}/${GATEWAY_DEPLOYMENTS[0] ?? ''}`,
+      object: `Deployment ${namespace}/${names[0] ?? ''}`,
       cause: error,
     });
   }

@@ -40,13 +40,12 @@ import {
   isOperatorGatewayBroken,
   observeGateway,
   refuseControlplaneOwn,
-  restartOperatorGateway,
   wakeOperator,
   type GatewayDesign,
 } from './gateway-objects';
 import { keepEarlier, readEarlier } from './gateway-record';
+import { rollOut } from './gateway-rollout';
 import { inParallel } from './in-parallel';
-import { writeObjects } from './write-objects';
 
 type InstallInput = GatewayInput & { readonly authorityPem: string };
 
@@ -110,16 +109,13 @@ export async function deployGateway(
   tellProgress('site certificates');
   const site = await siteCertificates(standing, certificates);
   const objects = designedObjects(place.fabric, await designOf(place, input), { site, peer: keyed, authorityPem });
-  tellProgress('Secrets, permissions and Services');
-  await applyAll(place, objects.first);
-  await requireSiteCertificates(place, site);
-  tellProgress('control plane and data plane');
-  await restartOperatorGateway(
-    place,
+  tellProgress('Secrets, permissions, Services, control plane and data plane');
+  await rollOut(place, {
     standing,
-    objects.last.find((object) => object.kind === 'Instance'),
-  );
-  await applyAll(place, objects.last);
+    ...objects,
+    write: (object) => place.cluster.apply(object, { signal: place.signal }),
+    onSecrets: () => requireSiteCertificates(place, site),
+  });
   if (await isOperatorGatewayBroken(place, standing)) await wakeOperator(place, standing);
   await dropPendingKey(place, claimant, undefined);
   // True of the run, whatever was left to do for this attempt.
@@ -169,10 +165,6 @@ async function designOf({ cluster, signal }: GatewayPlace, { peer, clusterlink }
 
 function fingerprintOf(authorityPem: string): string {
   return inspectCertificate(authorityPem).fingerprint256;
-}
-
-async function applyAll({ cluster, signal }: GatewayPlace, objects: readonly KubeObject[]): Promise<void> {
-  await writeObjects(objects, (object) => cluster.apply(object, { signal }), signal);
 }
 
 /** What tells whether two claims ask for the same gateway. */

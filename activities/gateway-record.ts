@@ -1,15 +1,15 @@
 // How an earlier gateway is kept while a run changes it, and put back when that run is undone: a Secret beside it, in its own
 // cluster, because the Secrets of the gateway are part of it.
-import { FabricError } from '../src/errors/fabric-error';
+import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
 import { canonicalJson } from '../src/kubernetes/digest';
 import { describeRef, refOf, type KubeObject, type ObjectMeta, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { SecretResource } from '../src/clusterlink/manifest';
 import type { Claimant } from '../src/model/claimant';
 import { gatewayClaims, marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
-import { EARLIER_PREFIX, observeGateway, restartOperatorGateway, startsPods } from './gateway-objects';
+import { EARLIER_PREFIX, observeGateway, startsPods } from './gateway-objects';
+import { awaitRolled, rollOut } from './gateway-rollout';
 import { inParallel } from './in-parallel';
-import { writeObjects } from './write-objects';
 
 /** A gateway as a run found it. */
 export interface EarlierGateway {
@@ -68,17 +68,17 @@ export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGa
   const kept = new Set(objects.map((object) => describeRef(refOf(object))));
   const came = keepNew ? [] : standing.filter((object) => !kept.has(describeRef(refOf(object))));
   await inParallel(came, (object) => cluster.delete(refOf(object), { uid: object.metadata.uid, signal }));
-  await writeObjects(
-    objects.filter((object) => !startsPods(object)),
-    (object) => putBack(place, object),
-    signal,
-  );
-  await restartOperatorGateway(
-    place,
+  await rollOut(place, {
     standing,
-    objects.find((object) => object.kind === 'Instance'),
-  );
-  await inParallel(objects.filter(startsPods), (object) => putBack(place, object));
+    first: objects.filter((object) => !startsPods(object)),
+    last: objects.filter(startsPods),
+    write: (object) => putBack(place, object),
+    // What stood need not have been well: it is put back all the same.
+    rolled: (where, name) =>
+      awaitRolled(where, name).catch((error: unknown) => {
+        if (!isFabricError(error, 'unready')) throw error;
+      }),
+  });
 }
 
 /** Removes what is kept for this claim; with a run, only what that run kept. */
