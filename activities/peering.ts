@@ -2,16 +2,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { composePeer, doubtMs, reachability } from '../src/clusterlink/compose-peering';
 import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
-import { PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
+import type { ImportNeed } from '../src/clusterlink/compose-import';
+import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
 import type { RemotePeer, Steps } from '../src/contract/activities';
+import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
+import { readClaims } from '../src/kubernetes/claim-marks';
 import type { Cluster } from '../src/kubernetes/cluster';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { watchUntil } from '../src/kubernetes/watch-until';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
-import { changeOf, ensureShared, listKnown } from './managed';
+import { changeOf, ensureShared, listKnown, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
 import { releaseNote, releaseShared } from './release-shared';
 import { defusePeer } from './remove-peer';
@@ -53,13 +57,37 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
         scope,
         selection,
         namespace: peer.namespace,
-        beforeDelete: (object) => defusePeer(cluster, object as PeerResource, signal()),
+        beforeDelete: async (object) => {
+          await refuseWhileSource(cluster, claimant.fabric, peer.name, object);
+          await defusePeer(cluster, object as PeerResource, signal());
+        },
       });
       const remaining = new Set((await listPeers(cluster, peer.namespace)).map(({ metadata }) => metadata.name));
       const asked = selection.remotes ?? released.removed.map(({ name }) => name);
       return { ...releaseNote(released), gone: asked.filter((name) => !remaining.has(name)) };
     },
   };
+}
+
+/**
+ * A source whose Peer is gone fails its share of the connections, although others could serve them. So whoever could not withdraw the
+ * source leaves the Peer, too. @throws in_use that names the Imports
+ */
+async function refuseWhileSource(cluster: Cluster, fabric: string, name: string, { metadata }: KubeObject): Promise<void> {
+  const imports = (await listShared(cluster, IMPORT, fabric, undefined)).filter((object) =>
+    readClaims<ImportNeed>(object).some(
+      ({ id, need }) => !isClaimOf('verification', id) && IMPORT.remotesOf(refOf(object), need).includes(metadata.name),
+    ),
+  );
+  const [first] = imports;
+  if (first === undefined) return;
+  throw new FabricError({
+    code: 'in_use',
+    message: `Peer ${name} still imports from ${metadata.name}: ${imports.map((object) => describeRef(refOf(object))).join(', ')}.`,
+    hint: 'Disconnect what is named, and try again.',
+    peer: name,
+    object: describeRef(refOf(first)),
+  });
 }
 
 /** @throws pending for sources that this peer is not linked to */

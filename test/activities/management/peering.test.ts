@@ -6,7 +6,7 @@ import type { GatewayEndpoint } from '../../../src/model/peer';
 import { generateRsaKeyPem } from '../../../src/pki/key-pair';
 import { createServingCertificate } from '../../../src/pki/serving-certificate';
 import { removePeer } from '../../../activities/remove-peer';
-import { claimant, claimsOn, GATEWAYS, objectRef, startBench, type Bench } from './bench';
+import { claimant, claimsOn, GATEWAYS, objectRef, startBench, WEB, type Bench } from './bench';
 
 const EAST: GatewayEndpoint = { host: '192.0.2.1', port: 443 };
 const REF = objectRef('Peer', GATEWAYS, 'east');
@@ -53,6 +53,19 @@ test('A reachable Peer is defused, seen to be unreachable, and only then deleted
     spec: { gateways: [DEFUSED] },
     status: { conditions: [{ type: 'PeerReachable', status: 'False' }] },
   });
+});
+
+test('A Peer that an Import still names is left as it is; a trial of new sources, which others take back, does not keep it.', async () => {
+  await bench.startControlplane();
+  await ensure('a');
+  const source = { peer: bench.peer, service: WEB, sources: ['east'], loadBalancing: 'round-robin', merge: false, adopt: false } as const;
+  await bench.run('ensureImport', { ...source, claimant: claimant('verification-1'), via: 'try-verification-1' });
+  await bench.run('ensureImport', { ...source, claimant: claimant('c') });
+  bench.requests.length = 0;
+  await expect(release('a')).rejects.toMatchObject({ code: 'in_use', object: `Import ${WEB.namespace}/${WEB.name}` });
+  expect(writes()).toEqual([]);
+  await bench.run('releaseImports', { claimant: claimant('c'), peer: bench.peer, scope: 'claim', selection: {} });
+  await expect(release('a')).resolves.toMatchObject({ gone: ['east'] });
 });
 
 test('A Peer whose last claim is still needed by another one is not defused.', async () => {
