@@ -121,7 +121,11 @@ async function restart({ cluster, namespace, signal }: GatewayPlace, name: strin
  */
 async function awaitLeading({ cluster, namespace, signal }: GatewayPlace): Promise<void> {
   const deadline = Date.now() + withinAttempt(LEADING_TIMEOUT_MS);
-  while (Date.now() < deadline && !(await isControlplaneLeading(cluster, namespace, signal))) {
+  const query = { apiVersion: 'v1', kind: 'Pod', namespace, labelSelector: `app=${CONTROLPLANE}` };
+  // One that is about to go may lead still, but not until the data plane has been replaced.
+  const isLeaving = async (): Promise<boolean> =>
+    (await cluster.list(query, signal)).items.some(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  while (Date.now() < deadline && ((await isLeaving()) || !(await isControlplaneLeading(cluster, namespace, signal)))) {
     tellProgress('waiting for the new control plane to lead');
     await delay(LEADING_PAUSE_MS, undefined, { signal });
   }
