@@ -4,7 +4,9 @@ import type { RegisteredPeer } from '../src/contract/register';
 import { claimIdOf } from '../src/contract/workflow-ids';
 import type { Placement } from '../src/model/connection';
 import type { ConnectRequest } from '../src/model/requests';
-import { addressOf, lookAtAll, type Run, type Undo } from './run';
+import { callUndo } from './owing';
+import { addressOf } from './place';
+import { lookAtAll, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** The sources that an import on a peer gains, besides those that it has. */
@@ -51,11 +53,11 @@ export async function trySources(run: Run, { service, access, verify }: ConnectR
       const selection = { service: { name: via, namespace: service.namespace } };
       const withdraw: Undo = {
         title: 'withdraw trial of new sources',
-        act: (activities) => activities.releaseImports({ claimant, peer, scope: 'claim', selection }),
+        call: { activity: 'releaseImports', input: { claimant, peer, scope: 'claim', selection } },
       };
       const removeProbe: Undo = {
         title: 'remove probe of new sources',
-        act: (activities) => activities.removeProbe({ claimant, peer, service, access }),
+        call: { activity: 'removeProbe', input: { claimant, peer, service, access } },
       };
       await run.step({ title: 'import new sources for trial', peer: place, undo: withdraw }, (activities) =>
         activities.ensureImport({ claimant, peer, service, via, sources, loadBalancing: 'round-robin', merge: false, adopt: false }),
@@ -63,7 +65,7 @@ export async function trySources(run: Run, { service, access, verify }: ConnectR
       await run.step({ title: 'try new sources', peer: place, patience: 'verify', undo: removeProbe }, (activities) =>
         activities.verifyConnection({ claimant, peer, service, via, access, verify, sources, connection: id }),
       );
-      await run.step({ title: 'end trial of new sources', peer: place }, withdraw.act);
+      await run.step({ title: 'end trial of new sources', peer: place }, (activities) => callUndo(activities, withdraw.call));
     }),
   );
 }
