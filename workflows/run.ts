@@ -1,12 +1,14 @@
 // A run: the steps of one workflow, what undoes them, and what it tells of itself. Each step's undo is registered before
 // the step is tried, because a step that timed out may still have happened. See docs/adr/0003-sagas.md.
 import {
+  ActivityFailure,
   CancellationScope,
   isCancellation,
   patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -279,7 +281,7 @@ export class Run {
       for (const step of steps) step.state = 'undoing';
       this.publish();
       try {
-        await callUndo(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'), entry.undo.call);
+        await untilAnswered(() => callUndo(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'), entry.undo.call));
         for (const step of steps) {
           step.state = 'undone';
           // What it had done is no longer so.
@@ -323,7 +325,7 @@ export class Run {
       // Where undoing has failed already the cluster is away, and is not waited for once more.
       const patience = this.residue.some((left) => left.peer === name) ? 'look' : 'undo';
       const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, patience);
-      const { value } = await activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) });
+      const { value } = await untilAnswered(() => activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) }));
       this.counts.set(name, { before: before.length, after: value.entries.length });
       return differences(before, value.entries, this.claims).map((difference) => ({ peer: name, ...difference }));
     } catch (error) {
@@ -362,6 +364,24 @@ export class Run {
 
   private publish(): void {
     setCurrentDetails(statusTable(this.status()));
+  }
+}
+
+/** How often an undo is begun whose worker did not come back in time. */
+const MOST_UNDO_ROUNDS = 4;
+
+/**
+ * Carries out an undo, and begins it anew when its time ran out without an answer. A worker that tries tells in time what it failed with,
+ * so nobody was there: the machine that ran both worker and server was off, say. A peer whose own worker is gone for good is given up in the end.
+ */
+async function untilAnswered<T>(act: () => Promise<T>): Promise<T> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      const isUnanswered = error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
+      if (!isUnanswered || round === MOST_UNDO_ROUNDS || !patched('undo-until-answered')) throw error;
+    }
   }
 }
 

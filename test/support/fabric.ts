@@ -32,6 +32,7 @@ import { takeEverything } from './everything';
 import { findSecretIn } from './secrets';
 import { StepTraps } from './step-traps';
 import { testBundle, testEnvironment, uniqueTaskQueue } from './temporal';
+import { ORCHESTRATOR } from './user-agent';
 
 export type PeerName = string;
 type History = temporal.api.history.v1.IHistory;
@@ -44,6 +45,19 @@ export interface Outcome<R> {
   readonly cancelled: boolean;
 }
 
+/** Where the worker of a harness runs that has none in this process. */
+export interface WorkerElsewhere {
+  readonly taskQueue: string;
+  readonly keyDirectory: string;
+  /** Of the Temporal server. Default: the shared one. */
+  readonly address?: string;
+}
+
+/** How a harness differs from the usual one. */
+interface HarnessOptions extends Pick<SimulatedClusterOptions, 'roundTripMs' | 'secondMs'> {
+  readonly elsewhere?: WorkerElsewhere;
+}
+
 export class FabricHarness {
   private readonly started: { workflowId: string; runId: string }[] = [];
 
@@ -54,25 +68,27 @@ export class FabricHarness {
     readonly traps: StepTraps,
     readonly taskQueue: string,
     readonly keyDirectory: string,
-    private readonly pool: ClusterPool,
-    private readonly worker: Worker,
-    private readonly running: Promise<void>,
+    /** Ends the worker, if there is one in this process, and what it works with. */
+    private readonly endWorker: () => Promise<void>,
   ) {}
 
-  /** Unless told otherwise, the kubeconfig is that of the account which deploy/ makes for a worker. */
+  /** Unless told otherwise, the kubeconfig is that of the account which deploy/ makes for a worker, and the worker runs in this process. */
   static async start(
     names: readonly PeerName[],
     as: 'worker' | 'administrator' = 'worker',
-    more: Pick<SimulatedClusterOptions, 'roundTripMs' | 'secondMs'> = {},
+    { elsewhere, ...more }: HarnessOptions = {},
   ): Promise<FabricHarness> {
     const faults = new FaultInjector();
     const traps = new StepTraps();
-    const [environment, simulated, keyDirectory] = await Promise.all([
-      testEnvironment(),
+    const [environment, simulated] = await Promise.all([
+      testEnvironment(elsewhere?.address),
       startSimulatedClusters(names, { ...clusterBackend, faults, readyDelayMs: 20, heartbeatMs: 100, secondMs: 20, ...more }),
-      mkdtemp(join(tmpdir(), 'skyfabric-keys-')),
     ]);
     if (as === 'worker') await actAs(simulated, DEPLOYED);
+    if (elsewhere !== undefined) {
+      return new FabricHarness(environment, simulated, faults, traps, elsewhere.taskQueue, elsewhere.keyDirectory, () => Promise.resolve());
+    }
+    const keyDirectory = await mkdtemp(join(tmpdir(), 'skyfabric-keys-'));
     const pool = new ClusterPool({ userAgent: ORCHESTRATOR, requestTimeoutMs: REQUEST_TIMEOUT_MS });
     const taskQueue = uniqueTaskQueue();
     const worker = await createWorker({
@@ -90,7 +106,13 @@ export class FabricHarness {
       workflowBundle: testBundle(),
       shutdownGraceTimeMs: 1_000,
     });
-    return new FabricHarness(environment, simulated, faults, traps, taskQueue, keyDirectory, pool, worker, worker.run());
+    const running = worker.run();
+    return new FabricHarness(environment, simulated, faults, traps, taskQueue, keyDirectory, async () => {
+      worker.shutdown();
+      await running;
+      await pool.close();
+      await rm(keyDirectory, { recursive: true, force: true });
+    });
   }
 
   /** A bootstrap of the given peers, hub and spoke round the first, with keys that are quick to make. */
@@ -186,12 +208,9 @@ export class FabricHarness {
           .catch(() => undefined); // It ended by itself.
       }
     } finally {
-      this.worker.shutdown();
-      await this.running;
+      await this.endWorker();
       await this.simulated.close();
-      await this.pool.close();
       await this.environment.teardown();
-      await rm(this.keyDirectory, { recursive: true, force: true });
     }
   }
 }
@@ -210,9 +229,6 @@ const CONTROLPLANE_MAKES = ['clusterlink-system/jwk'];
 
 /** A request that hangs is given up after this long. */
 const REQUEST_TIMEOUT_MS = 3_000;
-
-/** The user agent of the worker's requests, so that faults can spare the simulated clusters' own agents. */
-export const ORCHESTRATOR = 'skyfabric-test-worker';
 
 /** A fabric name that no other test uses. */
 export function uniqueFabric(): string {

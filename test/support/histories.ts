@@ -1,4 +1,5 @@
 // Saves histories for test/histories, from where every later version of the workflows must be able to replay them.
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
@@ -20,4 +21,17 @@ export async function saveHistories(
       .replace(/"stackTrace":\s*"(?:[^"\\]|\\.)*"/g, '"stackTrace": ""');
     await writeFile(join(directory, `${name}-${count}.json`), `${JSON.stringify(JSON.parse(json))}\n`);
   }
+}
+
+const DIRECTORY = join(__dirname, '..', 'histories');
+
+/** The histories of earlier versions: each file's name, what it holds, and the id of its workflow, by which a workflow knows its own claims. */
+export function savedHistories(): [file: string, saved: { readonly history: unknown; readonly workflowId: string | undefined }][] {
+  const files = readdirSync(DIRECTORY, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+  return files.map((file) => {
+    const history = JSON.parse(readFileSync(join(DIRECTORY, file), 'utf8')) as {
+      readonly events: readonly { readonly workflowExecutionStartedEventAttributes?: { readonly workflowId: string } }[];
+    };
+    return [file, { history, workflowId: history.events[0]?.workflowExecutionStartedEventAttributes?.workflowId }];
+  });
 }

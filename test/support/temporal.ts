@@ -20,10 +20,10 @@ export function uniqueTaskQueue(): string {
   return `test-${randomUUID()}`;
 }
 
-/** Connections to the shared dev server; every file that takes one calls its `teardown()` in `afterAll`. */
-export async function testEnvironment(): Promise<TestWorkflowEnvironment> {
+/** Connections to a dev server, by default the shared one; every file that takes one calls its `teardown()` in `afterAll`. */
+export async function testEnvironment(address = testAddress()): Promise<TestWorkflowEnvironment> {
   installRuntime({ level: 'ERROR', write: (line) => process.stderr.write(`${line}\n`) });
-  return TestWorkflowEnvironment.createFromExistingServer({ address: testAddress() });
+  return TestWorkflowEnvironment.createFromExistingServer({ address });
 }
 
 export interface TestWorker {

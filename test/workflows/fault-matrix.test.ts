@@ -7,8 +7,9 @@ import { readRegister } from '../../src/contract/read-register';
 import type { FaultRule } from '../../src/playground/api-server/faults';
 import { deployEcho } from '../../src/playground/simulated-cluster';
 import { BACKEND } from '../support/backend';
-import { FabricHarness, ORCHESTRATOR, outcomeOf, uniqueFabric } from '../support/fabric';
+import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { describeStep, final, type StepName } from '../support/step-traps';
+import { ORCHESTRATOR } from '../support/user-agent';
 
 const FULL = process.env['SKYFABRIC_FAULT_MATRIX'] === 'full';
 /** The share of this API server's kind, where not everything is tried on both. */

@@ -5,8 +5,9 @@ import { gatewayOptions } from '../../src/model/gateway';
 import { peer as peerSchema } from '../../src/model/peer';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
 import { actAs, deployed, rulesOf } from '../support/accounts';
-import { FabricHarness, ORCHESTRATOR, uniqueFabric } from '../support/fabric';
+import { FabricHarness, uniqueFabric } from '../support/fabric';
 import { final, type StepName } from '../support/step-traps';
+import { ORCHESTRATOR } from '../support/user-agent';
 
 /** What this scenario does not do, or not always, and why it is granted all the same; by `verb group/resource`. */
 const RARELY = [

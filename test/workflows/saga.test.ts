@@ -1,5 +1,7 @@
 // How runs are undone, seen through activities that only remember: order, reach, and what a failed run tells.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
@@ -233,4 +235,39 @@ test('a step that is retried tells its attempts', async () => {
   fake.fail('ensureAuthority', { code: 'unavailable', retryable: true, times: 1 });
   const { status } = await bootstrap(fake, request());
   expect(status.steps.find((step) => step.id === 'fabric/ensure-fabric-authority')).toMatchObject({ state: 'done', attempts: 2 });
+});
+
+test('an undo whose time ran out while no worker was there is carried out when one is back', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
+  const taskQueue = uniqueTaskQueue();
+  let begun: () => void = () => undefined;
+  const undoing = new Promise<void>((resolve) => (begun = resolve));
+  const stopping = {
+    ...fake.activities,
+    // Ends with its worker, and is to be tried again.
+    releaseGateway: async () => {
+      begun();
+      await Context.current().cancelled.catch(() => undefined);
+      throw ApplicationFailure.retryable('the worker was stopped', 'unavailable');
+    },
+  };
+  const handle = await withWorker(environment, { taskQueue, activities: stopping }, async () => {
+    const started = await startRun(environment.client, 'BootstrapFabric', request({ deadlines: { step: '10s', undo: '3s' } }), taskQueue);
+    await undoing;
+    return started.handle;
+  });
+  const timedOut = async (): Promise<boolean> =>
+    ((await handle.fetchHistory()).events ?? []).filter(({ activityTaskTimedOutEventAttributes: one }) => one != null).length === 3;
+  while (!(await timedOut())) await delay(100);
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const [details] = failureOf(await handle.result().catch((caught: unknown) => caught)).details as [RunFailure];
+    expect(details.rollback).toMatchObject({ failedPeer: 'east', residue: [] });
+  });
+  expect(
+    fake
+      .log()
+      .filter((entry) => entry.endsWith(':releaseGateway'))
+      .sort(),
+  ).toEqual(['east:releaseGateway', 'south:releaseGateway', 'west:releaseGateway']);
 });

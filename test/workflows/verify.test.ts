@@ -3,9 +3,10 @@ import type { PeerResource } from '../../src/clusterlink/resources';
 import type { VerifyResult } from '../../src/contract/results';
 import { readRunStatus } from '../../src/temporal/runs';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
-import { FabricHarness, ORCHESTRATOR, outcomeOf, uniqueFabric } from '../support/fabric';
+import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
 import { saveHistories } from '../support/histories';
+import { ORCHESTRATOR } from '../support/user-agent';
 
 // A link that is broken on purpose need not be given its time to become known.
 jest.mock('../../activities/management-timeouts', () => ({
