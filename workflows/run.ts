@@ -3,6 +3,7 @@
 import {
   ActivityFailure,
   CancellationScope,
+  CancelledFailure,
   isCancellation,
   patched,
   proxyActivities,
@@ -88,13 +89,18 @@ export async function asRun<S extends z.ZodType<Request>, R>(
   } catch (error) {
     const problem = problemOf(error);
     const rollback = await CancellationScope.nonCancellable(() => run.rollBack(error));
-    if (isCancellation(error)) {
+    if (isCancellation(error) || isCancelled()) {
       run.end('cancelled');
-      throw error;
+      throw isCancellation(error) ? error : new CancelledFailure('cancelled');
     }
     run.end('failed');
     throw failureOf(problem, { problem, rollback, ...run.findings }, error);
   }
+}
+
+/** Whether the run was to be cancelled: a step whose worker died before it heard of that fails for another reason. */
+function isCancelled(): boolean {
+  return CancellationScope.current().consideredCancelled && patched('cancelled-whatever-failed');
 }
 
 const NOTHING_UNDONE: Rollback = { undone: [], inventories: {}, residue: [] };

@@ -14,11 +14,16 @@ export interface Case {
   readonly point: Point;
 }
 
+/** A case in its lane. */
+export type Placed = Case & { readonly lane: Lane };
+
 /** How a run that was killed has ended. */
 export interface Ended {
   readonly scenario: Scenario;
   readonly point: Point;
   readonly end: 'whole' | 'as before';
+  /** As Temporal tells it. */
+  readonly status: 'done' | 'failed' | 'cancelled';
   /** From the kill to the end of the run. */
   readonly recoveryMs: number;
 }
@@ -35,8 +40,7 @@ export interface Broken {
 type StartedRun = Outcome<unknown>['run'];
 
 /** A run that stands at its point. */
-export interface Stopped extends Case {
-  readonly lane: Lane;
+export interface Stopped extends Placed {
   readonly before: object;
   readonly run: StartedRun;
 }
@@ -72,56 +76,77 @@ export class Killing {
     return workers;
   }
 
-  /** Lets a scenario's run end whole, and one fail at its last step, and tells what they did; the lane ends where the scenario begins. */
-  async model(lane: Lane, scenario: Scenario): Promise<Model> {
+  /** Lets a run of the scenario end whole, or fail at its last step, or both in turn, and tells what they did; the lane ends where the scenario begins. */
+  async model(lane: Lane, scenario: Scenario, ends: 'whole' | 'undone' | 'both'): Promise<Model> {
     await lane.enter(scenario);
-    const whole = await courseOf(lane, scenario);
-    const shape = await lane.shape();
-    await scenario.revert(lane);
-    if (scenario.lastStep === undefined) return { whole, undone: undefined, shape };
-    const fails = failing(lane, scenario, scenario.lastStep);
-    this.everyWorker((worker) => worker.hold([fails]));
-    const undone = await courseOf(lane, scenario);
-    this.everyWorker((worker) => worker.disarm([fails]));
-    return { whole, undone, shape };
+    const model: { -readonly [Part in keyof Model]: Model[Part] } = {};
+    if (ends !== 'undone') {
+      model.whole = { ...(await courseOf(lane, scenario)), shape: await lane.shape() };
+      await scenario.revert(lane);
+    }
+    if (ends !== 'whole' && scenario.lastStep !== undefined) {
+      const fails = failing(lane, scenario, scenario.lastStep);
+      this.everyWorker((worker) => worker.hold([fails]));
+      model.undone = await courseOf(lane, scenario);
+      this.everyWorker((worker) => worker.disarm([fails]));
+    }
+    return model;
   }
 
-  /** Brings each run to its point, where it waits. */
-  async bring(cases: readonly (Case & { readonly lane: Lane })[]): Promise<Stopped[]> {
+  /** Brings each run to its point, where it waits. @throws when one does not come there */
+  async bring(cases: readonly Placed[]): Promise<Stopped[]> {
+    const { stopped, broken } = await this.bringEach(cases);
+    if (broken[0] !== undefined) throw new Error(broken[0].problem);
+    return stopped;
+  }
+
+  private async bringEach(cases: readonly Placed[]): Promise<{ readonly stopped: Stopped[]; readonly broken: Broken[] }> {
     this.everyWorker((worker) => worker.disarm(this.failing));
     await Promise.all(cases.map(({ lane, scenario }) => lane.enter(scenario)));
     this.failing = cases.flatMap(({ lane, scenario, point }) =>
       point.fate === 'fails' && scenario.lastStep !== undefined ? [failing(lane, scenario, scenario.lastStep)] : [],
     );
     this.everyWorker((worker) => worker.hold(this.failing));
-    const stopped = await Promise.all(cases.map((one) => this.stop(one)));
+    const broken: Broken[] = [];
+    const brought = await Promise.all(
+      cases.map(async (one): Promise<Stopped[]> => {
+        try {
+          return [await this.stop(one)];
+        } catch (error) {
+          broken.push(brokenBy(error, one));
+          return [];
+        }
+      }),
+    );
+    const stopped = brought.flat();
     const reported = stopped.filter(({ point }) => 'moment' in point && point.moment === 'reported');
     if (reported.length > 0) {
       this.everyWorker((worker) => worker.freeze());
       await Promise.all(reported.map((one) => within(one.point, untilHistory(one, hasCompleted))));
     }
-    return stopped;
+    return { stopped, broken };
   }
 
   /** Brings each run to its point, kills the worker, and tells how each run ended; the lanes of those that ended well are where they were. */
-  async kill(cases: readonly (Case & { readonly lane: Lane })[]): Promise<(Ended | Broken)[]> {
-    const stopped = await this.bring(cases);
+  async kill(cases: readonly Placed[]): Promise<(Ended | Broken)[]> {
+    const { stopped, broken } = await this.bringEach(cases);
     await this.close();
     const killedAt = Date.now();
     await Promise.all(stopped.map(refuseIfGoneOn));
     stopped.forEach(({ lane }) => lane.harness.faults.clear());
     await this.addWorker();
-    return Promise.all(
+    const ended = await Promise.all(
       stopped.map(async (one) => {
         try {
-          const ended = await lookAtEnd(one, killedAt);
-          if (ended.end === 'whole') await one.scenario.revert(one.lane);
-          return ended;
+          const end = await lookAtEnd(one, killedAt);
+          if (end.end === 'whole') await one.scenario.revert(one.lane);
+          return end;
         } catch (error) {
-          return { ...one, end: 'broken' as const, problem: String(error) };
+          return brokenBy(error, one);
         }
       }),
     );
+    return [...ended, ...broken];
   }
 
   /** One more worker for all runs. */
@@ -140,7 +165,7 @@ export class Killing {
     this.workers.forEach(act);
   }
 
-  private async stop(one: Case & { readonly lane: Lane }): Promise<Stopped> {
+  private async stop(one: Placed): Promise<Stopped> {
     const { lane, scenario, point } = one;
     const before = await lane.state();
     const reached = this.reach(lane, scenario, point);
@@ -150,10 +175,15 @@ export class Killing {
       throw new Error(`${told(stopped)} ended before it got there: ${JSON.stringify({ ...outcome, run: undefined })}`);
     });
     ended.catch(() => undefined); // Later it is to end.
-    await within(point, Promise.race([reached, ended]));
-    if (point.fate === 'is cancelled') {
-      await run.handle.cancel();
-      await within(point, untilHistory(stopped, hasCancelReached));
+    try {
+      await within(point, Promise.race([reached, ended]));
+      if (point.fate === 'is cancelled') {
+        await run.handle.cancel();
+        await within(point, untilHistory(stopped, hasCancelReached));
+      }
+    } catch (error) {
+      await run.handle.terminate('it did not come to its point').catch(() => undefined); // It has ended.
+      throw error;
     }
     return stopped;
   }
@@ -195,16 +225,20 @@ export async function lookAtEnd(one: Stopped, killedAt: number): Promise<Ended> 
   const what = told(one);
   if (outcome.result !== undefined) {
     expect({ what, fate: point.fate }).toEqual({ what, fate: 'goes on' });
-    expect({ what, ...(await lane.shape()) }).toEqual({ what, ...model.shape });
+    expect({ what, ...(await lane.shape()) }).toEqual({ what, ...model.whole?.shape });
     if (scenario.answer !== undefined) expect({ what, answer: await lane.callService() }).toEqual({ what, answer: scenario.answer });
-    return { scenario, point, end: 'whole', recoveryMs };
+    return { scenario, point, end: 'whole', status: 'done', recoveryMs };
   }
   const { failure, cancelled } = outcome;
   const ended = cancelled ? 'cancelled' : `failed: ${failure?.message ?? ''}`;
   expect({ what, ended, fate: point.fate }).not.toMatchObject({ fate: 'goes on' });
   expect({ what, ended, residue: failure?.details.rollback.residue ?? [] }).toEqual({ what, ended, residue: [] });
   expect({ what, ended, ...(await lane.state()) }).toEqual({ what, ended, ...before });
-  return { scenario, point, end: 'as before', recoveryMs };
+  return { scenario, point, end: 'as before', status: cancelled ? 'cancelled' : 'failed', recoveryMs };
+}
+
+function brokenBy(error: unknown, { scenario, point, lane }: Placed): Broken {
+  return { scenario, point, lane, end: 'broken', problem: String(error) };
 }
 
 function told({ scenario, point }: Case): string {

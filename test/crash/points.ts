@@ -24,11 +24,12 @@ export interface Course {
   readonly writes: ReadonlyMap<string, number>;
 }
 
-/** What a scenario's runs do, and what stands when one ended whole. */
+/** What a scenario's runs do. */
 export interface Model {
-  readonly whole: Course;
-  readonly undone: Course | undefined;
-  readonly shape: object;
+  /** One that ends whole, and what stands then. */
+  readonly whole?: Course & { readonly shape: object };
+  /** One whose last step fails. */
+  readonly undone?: Course;
 }
 
 /** Steps after which nothing is undone any more: the run has done its work, and only tidies up. */
@@ -38,7 +39,7 @@ const isUndo = (activityId: string): boolean => activityId.endsWith('/undo');
 /** Between these many writes to each cluster a run is killed; the same ones each time. */
 const WRITES_OF_EACH = 6;
 
-/** Every point of a scenario. */
+/** Every point of a scenario, as far as its model goes. */
 export function pointsOf({ lastStep }: Scenario, { whole, undone }: Model): Point[] {
   const moments: readonly Moment[] = ['before', 'after', 'reported'];
   const at = (fate: Fate, activityIds: readonly string[]): Point[] =>
@@ -49,14 +50,15 @@ export function pointsOf({ lastStep }: Scenario, { whole, undone }: Model): Poin
       const writes = Array.from({ length: Math.max(0, count - first + 1) }, (_, index) => first + index);
       return some(writes, WRITES_OF_EACH, 0).map((write) => ({ fate, cluster, write }));
     });
-  const undos = undone?.activityIds.filter(isUndo) ?? [];
-  const cancellable = lastStep === undefined ? [] : whole.activityIds.filter((id) => !isUndo(id) && !isTidying(id));
+  const steps = (whole ?? undone)?.activityIds.filter((id) => !isUndo(id) && !isTidying(id)) ?? [];
   return [
-    ...at('goes on', whole.activityIds),
-    ...during('goes on', undefined, whole.writes),
-    ...at('fails', undos),
-    ...(undone === undefined ? [] : during('fails', whole.writes, undone.writes)),
-    ...cancellable.map((activityId, index): Point => ({ fate: 'is cancelled', activityId, moment: index % 2 === 0 ? 'after' : 'before' })),
+    ...(whole === undefined ? [] : [...at('goes on', whole.activityIds), ...during('goes on', undefined, whole.writes)]),
+    ...(undone === undefined ? [] : [...at('fails', undone.activityIds.filter(isUndo)), ...during('fails', whole?.writes, undone.writes)]),
+    ...(lastStep === undefined ? [] : steps).map((activityId, index): Point => ({
+      fate: 'is cancelled',
+      activityId,
+      moment: index % 2 === 0 ? 'after' : 'before',
+    })),
   ];
 }
 

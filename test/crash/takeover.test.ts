@@ -1,6 +1,5 @@
 // Workers that others take over from while they are still there: one that hangs and comes back, and one of two.
-import { lookAtEnd, until, type Case } from './killing';
-import type { Lane } from './lane';
+import { lookAtEnd, until, type Placed } from './killing';
 import { countWrites, type Point } from './points';
 import { scenarioOf } from './scenarios';
 import { openStage, type Stage } from './stage';
@@ -11,13 +10,13 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => stage.close(), 120_000);
 
-async function casesOf(points: readonly (readonly [title: string, point: Point])[]): Promise<(Case & { lane: Lane })[]> {
+async function casesOf(points: readonly (readonly [title: string, point: Point])[]): Promise<Placed[]> {
   return Promise.all(
     points.map(async ([title, point], index) => {
       const scenario = scenarioOf(title);
       const lane = stage.lanes[index]!;
       await lane.leave();
-      return { lane, scenario, model: await stage.killing.model(lane, scenario), point };
+      return { lane, scenario, model: await stage.killing.model(lane, scenario, point.fate === 'goes on' ? 'whole' : 'undone'), point };
     }),
   );
 }

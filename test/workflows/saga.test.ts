@@ -195,6 +195,33 @@ test('a cancelled run waits for its running steps, rolls back, and ends as cance
   expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toHaveLength(3);
 });
 
+test('a cancelled run ends as cancelled, also when a step failed before it heard of that', async () => {
+  const fake = fakeActivities();
+  const taskQueue = uniqueTaskQueue();
+  let begun: () => void = () => undefined;
+  const deploying = new Promise<void>((resolve) => (begun = resolve));
+  const dying = {
+    ...fake.activities,
+    deployGateway: async () => {
+      begun();
+      const context = Context.current();
+      const beat = setInterval(() => context.heartbeat(), 50);
+      await context.cancelled.catch(() => clearInterval(beat));
+      // What is to be cancelled is not tried again.
+      throw ApplicationFailure.retryable('lost', 'unavailable');
+    },
+  };
+  await withWorker(environment, { taskQueue, activities: dying }, async () => {
+    const { handle } = await startRun(environment.client, 'BootstrapFabric', request(), taskQueue);
+    await deploying;
+    await handle.cancel();
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect(await readRunStatus(handle)).toMatchObject({ phase: 'cancelled', rollback: { residue: [] } });
+  });
+  expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toHaveLength(3);
+});
+
 test('all problems of all clusters are told at once, and nothing is touched', async () => {
   const fake = fakeActivities();
   fake.fail('preflight', { peer: 'south', code: 'not_found' });
