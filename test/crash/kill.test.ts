@@ -56,7 +56,7 @@ test(
     expect(ended.flatMap((one) => (one.end === 'broken' ? [one.problem] : []))).toEqual([]);
     expect(ended).toHaveLength(count);
   },
-  POINTS > 4 ? 7_200_000 : 300_000,
+  POINTS > 1 ? 7_200_000 : 600_000,
 );
 
 /** One case for each lane: the next of its own scenario, or else of the one that has most left. */

@@ -1,5 +1,6 @@
 // A lane: two clusters of its own and one fabric on them, in the state in which a scenario begins. Lanes know nothing of each other, so one
 // worker's death can be met by many runs at once, each at another point.
+import { setTimeout as delay } from 'node:timers/promises';
 import { readRegister } from '../../src/contract/read-register';
 import type { Register } from '../../src/contract/register';
 import type { RunKind, Runs } from '../../src/contract/runs';
@@ -55,7 +56,7 @@ export class Lane {
 
   /** Takes the fabric down; the next one is another. */
   async leave(): Promise<void> {
-    if ((await this.register()) !== undefined) {
+    if ((await persistently(() => this.register())) !== undefined) {
       await this.harness.succeed('TeardownFabric', this.teardownRequest());
     }
     this.fabric = uniqueFabric();
@@ -65,14 +66,16 @@ export class Lane {
   /** What must be as before after a run that did not succeed: every object of the fabric and of everybody else, and the register but for the runs it lists. */
   async state(): Promise<object> {
     const { harness, fabric } = this;
-    const [register, inventory, everything] = await Promise.all([this.register(), harness.inventory(fabric), harness.everything()]);
+    const [register, inventory, everything] = await persistently(() =>
+      Promise.all([this.register(), harness.inventory(fabric), harness.everything()]),
+    );
     return { register: register === undefined ? undefined : { ...register, runs: [] }, inventory, everything };
   }
 
   /** What stands, without what differs between one fabric and another: names, and kinds of claims. The same for every run of a scenario that ended whole. */
   async shape(): Promise<object> {
     const { fabric } = this;
-    const [register, objects] = await Promise.all([this.register(), this.claimedObjects()]);
+    const [register, objects] = await persistently(() => Promise.all([this.register(), this.claimedObjects()]));
     const general = (text: string): string => text.replaceAll(fabric, 'FABRIC').replace(/-[0-9a-f]{12}\b/g, '-DIGEST');
     return {
       objects: objects.map(general).sort(),
@@ -146,6 +149,21 @@ export class Lane {
       ),
     );
     return lists.flat();
+  }
+}
+
+const MOST_LOOKS = 10;
+const LOOK_AGAIN_MS = 500;
+
+/** Looks again when there was no answer: a register whose worker has just died has to find the next one first. */
+async function persistently<T>(look: () => Promise<T>): Promise<T> {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      if (looks === MOST_LOOKS) throw error;
+      await delay(LOOK_AGAIN_MS);
+    }
   }
 }
 

@@ -65,10 +65,7 @@ test('runs whose Temporal server is killed go on where they were, and end whole 
       };
     }),
   );
-  const expected = cases.reduce(
-    (sum, { model }) => sum + (model.whole ?? model.undone)!.activityIds.length,
-    0,
-  );
+  const expected = cases.reduce((sum, { model }) => sum + (model.whole ?? model.undone)!.activityIds.length, 0);
   const stopped = await killing.bring(cases);
   const begunAt = Date.now();
   killing.everyWorker((worker) => worker.letGo('before'));
