@@ -40,7 +40,7 @@ export interface Broken {
 type StartedRun = Outcome<unknown>['run'];
 
 /** A run that stands at its point. */
-export interface Stopped extends Placed {
+interface Stopped extends Placed {
   readonly before: object;
   readonly run: StartedRun;
 }
@@ -107,9 +107,12 @@ export class Killing {
       point.fate === 'fails' && scenario.lastStep !== undefined ? [failing(lane, scenario, scenario.lastStep)] : [],
     );
     this.everyWorker((worker) => worker.hold(this.failing));
+    const placed: (Placed & { readonly before: object })[] = [];
+    // One by one: their requests have deadlines, and this process serves them all. And before any run waits at its point.
+    for (const one of cases) placed.push({ ...one, before: await one.lane.state() });
     const broken: Broken[] = [];
     const brought = await Promise.all(
-      cases.map(async (one): Promise<Stopped[]> => {
+      placed.map(async (one): Promise<Stopped[]> => {
         try {
           return [await this.stop(one)];
         } catch (error) {
@@ -165,12 +168,11 @@ export class Killing {
     this.workers.forEach(act);
   }
 
-  private async stop(one: Placed): Promise<Stopped> {
+  private async stop(one: Placed & { readonly before: object }): Promise<Stopped> {
     const { lane, scenario, point } = one;
-    const before = await lane.state();
     const reached = this.reach(lane, scenario, point);
     const run = await lane.harness.begin(scenario.kind, scenario.input(lane));
-    const stopped = { ...one, before, run };
+    const stopped = { ...one, run };
     const ended = outcomeOf(run).then((outcome) => {
       throw new Error(`${told(stopped)} ended before it got there: ${JSON.stringify({ ...outcome, run: undefined })}`);
     });
@@ -218,7 +220,7 @@ async function refuseIfGoneOn(one: Stopped): Promise<void> {
 }
 
 /** How a run ended, made sure of: whole, with all that it promises, or as it was. */
-export async function lookAtEnd(one: Stopped, killedAt: number): Promise<Ended> {
+async function lookAtEnd(one: Stopped, killedAt: number): Promise<Ended> {
   const { lane, scenario, point, run, before, model } = one;
   const outcome = await outcomeOf(run);
   const recoveryMs = Date.now() - killedAt;
@@ -286,7 +288,7 @@ const hasCancelReached = (history: History, point: Point): boolean => {
 };
 
 /** Asks until it is so. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await delay(POLL_MS);
 }
 
