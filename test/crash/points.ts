@@ -7,7 +7,7 @@ import { ORCHESTRATOR } from '../support/user-agent';
 import type { Scenario } from './lane';
 
 /** What becomes of the run besides being killed: nothing; its last step fails for good; it is cancelled where it is killed. */
-export type Fate = 'goes on' | 'fails' | 'is cancelled';
+type Fate = 'goes on' | 'fails' | 'is cancelled';
 
 /** Between which two things a run is killed. */
 export type Point = { readonly fate: Fate } & (
