@@ -26,7 +26,7 @@ export class Lane {
   ) {}
 
   static async open(worker: WorkerElsewhere): Promise<Lane> {
-    const harness = await FabricHarness.start(PEERS, 'worker', worker);
+    const harness = await FabricHarness.start(PEERS, 'worker', { elsewhere: worker });
     await Promise.all([
       deployClient(harness.simulated.cluster('east'), { namespace: 'demo', name: 'frontend' }),
       deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 }),
