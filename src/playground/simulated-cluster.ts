@@ -47,8 +47,10 @@ export interface SimulatedClusterOptions {
   readonly secondMs?: number;
   /** From a gateway to another and back. Default 0. */
   readonly roundTripMs?: number;
+  /** The time in a cluster, where it is not the system's: it stamps objects, and the conditions of Peers. */
+  readonly clockOf?: (cluster: string) => Date;
   /** Starts the API server that all this runs on. Default: a simulated one. */
-  readonly startServer?: (options: Pick<ApiServerOptions, 'name' | 'faults'>) => Promise<RunningApiServer>;
+  readonly startServer?: (options: Pick<ApiServerOptions, 'name' | 'faults' | 'clock'>) => Promise<RunningApiServer>;
 }
 
 /** What a cluster needs of its API server. */
@@ -120,9 +122,11 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
     heartbeatMs = HEARTBEAT_MS,
     secondMs = SECOND_MS,
     roundTripMs = 0,
+    clockOf,
     startServer = startApiServer,
   } = options;
-  const server = await startServer({ name, ...(faults === undefined ? {} : { faults }) });
+  const clock = clockOf === undefined ? undefined : () => clockOf(name);
+  const server = await startServer({ name, ...(faults === undefined ? {} : { faults }), ...(clock === undefined ? {} : { clock }) });
   const folder = await mkdtemp(join(tmpdir(), 'skyfabric-cluster-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await writeKubeconfig(kubeconfig, [server]);
@@ -135,7 +139,7 @@ export async function startSimulatedCluster(options: SimulatedClusterOptions & {
     Cluster,
   ];
   const network = new PodNetwork();
-  const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs, secondMs, roundTripMs });
+  const gateway = new GatewayAgent({ cluster: gatewayClient, heartbeatMs, secondMs, roundTripMs, clock });
   const programs = [...gateway.programs, probeProgram, loopbackProgram, measureProgram, echoProgram(name)];
   const node = await NodeAgent.start({
     cluster: nodeClient,

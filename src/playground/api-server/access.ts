@@ -60,6 +60,11 @@ export class Identities {
     return token;
   }
 
+  /** Knows a token no longer. */
+  remove(token: string): void {
+    this.byToken.delete(token);
+  }
+
   /** Who sent an `Authorization` header; `undefined` when nobody known did. */
   authenticate(authorization: string | undefined): Identity | undefined {
     const token = /^Bearer (\S+)$/.exec(authorization ?? '')?.[1];

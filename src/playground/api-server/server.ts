@@ -11,7 +11,9 @@ import type { AccessRule } from './access';
 import { Cluster } from './cluster';
 import type { FaultInjector } from './faults';
 import { handleRequest } from './handler';
+import type { KubeObject } from './object';
 import type { ApiRequest } from './routing';
+import type { StoreEvent } from './store';
 
 /** What a simulated cluster is made from. */
 export interface ApiServerOptions {
@@ -50,6 +52,12 @@ export interface ApiServer {
   readonly clusterUid: string;
   /** Admits a further identity and returns its token. */
   addToken(identity: LimitedIdentity): string;
+  /** Lets a token expire: whoever shows it is answered 401 from now on. */
+  expireToken(token: string): void;
+  /** Every object as it is stored, without asking over the network. Shared: not to be changed. */
+  objects(): readonly KubeObject[];
+  /** Calls back at every write, before its answer is sent, until the returned function is called. */
+  onWrite(listener: (event: StoreEvent) => void): () => void;
   /** How many requests came so far. */
   requests(): number;
   /** Ends every watch and connection, and forgets everything. */
@@ -84,6 +92,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     token: cluster.identities.adminToken,
     clusterUid: cluster.uid,
     addToken: (identity) => cluster.identities.add(identity),
+    expireToken: (token) => cluster.identities.remove(token),
+    objects: () => [...cluster.store.all()].map(([, object]) => object),
+    onWrite: (listener) => cluster.store.subscribe(listener),
     requests: () => requests,
     close: async () => {
       cluster.close();

@@ -21,6 +21,8 @@ export interface GatewayAgentOptions {
   readonly secondMs: number;
   /** From a gateway to another and back. */
   readonly roundTripMs: number;
+  /** The time in the cluster. Default: the system's. */
+  readonly clock?: (() => Date) | undefined;
 }
 
 interface ControlPlanePod {
@@ -154,7 +156,7 @@ export class GatewayAgent {
 
   /** Starts the controllers of a leader. @returns what stops them, and resolves when nothing of theirs is written any more */
   private lead({ controlPlane, view }: ControlPlanePod): () => Promise<void> {
-    const { cluster, heartbeatMs } = this.options;
+    const { cluster, heartbeatMs, clock = () => new Date() } = this.options;
     const { namespace } = controlPlane;
     const monitors = new PeerMonitors({
       cluster,
@@ -162,6 +164,7 @@ export class GatewayAgent {
       peers: view.peers,
       credentials: () => controlPlane.credentials,
       heartbeatMs,
+      clock,
       report: this.report,
     });
     const controllers = [monitors, new ImportController(cluster, view, namespace), new ExportController(cluster, view)];

@@ -81,7 +81,7 @@ export class ImportController {
     }
     if (!conditions.some((condition) => conditionChanges(object.status?.conditions, condition))) return;
     await this.cluster.patchStatus(refOf(object), {
-      status: { conditions: conditions.reduce(withCondition, [...(object.status?.conditions ?? [])]) },
+      status: { conditions: conditions.reduce((all, one) => withCondition(all, one), [...(object.status?.conditions ?? [])]) },
     });
   }
 

@@ -23,6 +23,8 @@ export interface PeerMonitorsOptions {
   readonly credentials: () => Credentials;
   /** Between two heartbeats to one peer. ClusterLink's is 1 s for a healthy peer and 10 s for another; here both are this. */
   readonly heartbeatMs: number;
+  /** The time in the cluster, which conditions are stamped with. */
+  readonly clock: () => Date;
   readonly report: (incident: Incident) => void;
 }
 
@@ -102,11 +104,8 @@ export class PeerMonitors {
       const peer = this.options.peers.get(`${this.options.namespace}/${name}`);
       try {
         if (peer === undefined) throw new Error('the Peer is gone');
-        const conditions = withCondition(peer.status?.conditions, {
-          type: 'PeerReachable',
-          status: reachable ? 'True' : 'False',
-          reason: 'Heartbeat',
-        });
+        const condition = { type: 'PeerReachable', status: reachable ? 'True' : 'False', reason: 'Heartbeat' } as const;
+        const conditions = withCondition(peer.status?.conditions, condition, this.options.clock());
         await this.options.cluster.patchStatus(refOf(peer), { status: { conditions, labels } });
         this.transitions.shift();
       } catch {

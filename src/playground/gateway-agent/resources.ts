@@ -76,10 +76,10 @@ export function isTrue(conditions: readonly Condition[] | undefined, type: strin
 }
 
 /** The conditions with one of them set; the time of its last transition stays while its status does. */
-export function withCondition(conditions: readonly Condition[] | undefined, set: Condition): Condition[] {
+export function withCondition(conditions: readonly Condition[] | undefined, set: Condition, now = new Date()): Condition[] {
   const before = conditions?.find((condition) => condition.type === set.type);
   const lastTransitionTime =
-    before?.status === set.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : new Date().toISOString();
+    before?.status === set.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : now.toISOString();
   return [...(conditions ?? []).filter((condition) => condition.type !== set.type), { message: '', ...set, lastTransitionTime }];
 }
 
