@@ -33,7 +33,7 @@ const MOST_RUNS = 50;
 
 /** Long enough for any fault that passes; a partition is to outlast the short ones. */
 const PATIENT = { step: '20s', undo: '20s' };
-const HASTY = { step: '3s', undo: '4s' };
+const HASTY = { step: '8s', undo: '12s' };
 
 export function drawSchedule(seed: number, trial: number): Schedule {
   const random = new Random(seed, trial);

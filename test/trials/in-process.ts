@@ -12,7 +12,8 @@ export async function runInProcess(
   const worker = await TrialWorker.start();
   const waiting = [...trials];
   try {
-    await Promise.all(
+    // A world that cannot be made ends its own lane; the others go on, and leave nothing behind.
+    const ended = await Promise.allSettled(
       Array.from({ length: Math.min(lanes, trials.length) }, async () => {
         const lane = new Lane(worker);
         try {
@@ -22,6 +23,7 @@ export async function runInProcess(
         }
       }),
     );
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
   } finally {
     await worker.close();
   }

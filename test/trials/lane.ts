@@ -11,13 +11,20 @@ import { World } from './world';
 
 const PATIENT = { step: '60s', undo: '60s' };
 
+/** Worlds are made one by one: many at once would only wait for each other's processor. */
+let making: Promise<unknown> = Promise.resolve();
+
 export class Lane {
   private furnished: Furnished | undefined;
 
   constructor(private readonly worker: TrialWorker) {}
 
   async run(seed: number, trial: number, only?: InvariantName): Promise<Verdict> {
-    this.furnished ??= await furnish(this.worker);
+    if (this.furnished === undefined) {
+      const made = making.then(() => furnish(this.worker));
+      making = made.catch(() => undefined);
+      this.furnished = await made;
+    }
     const verdict = await runTrial(this.worker, this.furnished, seed, trial, only);
     if (verdict.spoilt) await this.close();
     return verdict;

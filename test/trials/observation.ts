@@ -19,6 +19,8 @@ export interface Observation extends Played {
   readonly register: Register | undefined;
   /** Ids of runs that ended well, of this trial and before. */
   readonly succeeded: ReadonlySet<string>;
+  /** How the latest run of each request ended, by workflow id. */
+  readonly latest: ReadonlyMap<string, boolean>;
   /** What the user did. */
   readonly user: Pick<User, 'touched' | 'disturbs' | 'differences'>;
   /** What stood beside the fabric before any trial, and is not as it was. */
@@ -33,8 +35,8 @@ export async function observe(
   foreign: readonly string[],
 ): Promise<Observation> {
   const register = await readRegister(worker.environment.client, world.fabric);
-  const { fabric, succeeded } = world;
-  return { ...played, fabric, managed: managedObjects(world), register, succeeded, user, foreign, incidents: world.incidents() };
+  const { fabric, succeeded, latest } = world;
+  return { ...played, fabric, managed: managedObjects(world), register, succeeded, latest, user, foreign, incidents: world.incidents() };
 }
 
 export function managedObjects(world: World): Record<ClusterName, readonly KubeObject[]> {

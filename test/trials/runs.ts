@@ -76,6 +76,14 @@ export class Runner {
   }
 
   private async end(plan: RunPlan, started: StartedRun<unknown>): Promise<EndedRun> {
+    const ended = await this.await(plan, started);
+    const isWell = ended.how === 'done';
+    if (isWell) this.world.succeeded.add(ended.runId);
+    this.world.latest.set(ended.workflowId, isWell);
+    return ended;
+  }
+
+  private async await(plan: RunPlan, started: StartedRun<unknown>): Promise<EndedRun> {
     const { workflowId, runId, handle } = started;
     const known = { plan, workflowId, runId };
     const outcome = await within(
@@ -94,7 +102,6 @@ export class Runner {
       const { code, message, details } = outcome.failure;
       return { ...known, how: 'failed', code, message, residue: details.rollback.residue };
     }
-    this.world.succeeded.add(runId);
     return { ...known, how: 'done', residue: (outcome.result as Partial<BootstrapResult>).residue ?? [] };
   }
 }

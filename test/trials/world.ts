@@ -28,8 +28,10 @@ const CLIENT = 'frontend';
 
 export class World {
   readonly fabric = uniqueFabric();
-  /** Runs that ended well, base runs and healing ones too: their claims may stand. */
+  /** Ids of runs that ended well, base runs and healing ones too: their claims may stand. */
   readonly succeeded = new Set<string>();
+  /** How the latest run of each request ended, by workflow id. */
+  readonly latest = new Map<string, boolean>();
   readonly skewMs = new Map<ClusterName, number>();
   /** Called for every request of the worker. */
   onRequest: (request: ApiRequest) => void = () => undefined;

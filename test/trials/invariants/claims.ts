@@ -29,10 +29,11 @@ function isTold({ runs, keptAway, user }: Observation, cluster: string): boolean
   );
 }
 
-function strays({ succeeded, runs }: Observation, claims: readonly Claim<unknown>[]): Claim<unknown>[] {
+/** A claim names the run that last changed it. One that a failed run has left is good again once the same request has succeeded: see ADR 2. */
+function strays({ succeeded, latest, runs }: Observation, claims: readonly Claim<unknown>[]): Claim<unknown>[] {
   // A teardown only goes forward: what it narrowed stays narrowed.
   const forward = new Set(runs.filter(({ plan }) => plan.kind === 'TeardownFabric').map(({ runId }) => runId));
-  return claims.filter(({ run }) => !succeeded.has(run) && !forward.has(run));
+  return claims.filter(({ by, run }) => !succeeded.has(run) && latest.get(by) !== true && !forward.has(run));
 }
 
 function hasGateway(objects: readonly KubeObject[]): boolean {
