@@ -26,24 +26,28 @@ export function differences(
   const others = (entry: InventoryEntry): string => entry.claims.filter((claim) => !claims.has(claim)).join();
   const isOurs = (entry: InventoryEntry): boolean => entry.claims.some((claim) => claims.has(claim));
   // The objects of a gateway carry no claim of their own: they belong to whoever claims the gateway.
-  const anchor = after.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));
-  const gatewayIsTheirs = anchor !== undefined && anchor.claims.length > 0 && !isOurs(anchor);
-  const isTheirs = (entry: InventoryEntry): boolean => {
+  const anchorIn = (entries: readonly InventoryEntry[]): InventoryEntry | undefined =>
+    entries.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));
+  const isTheirs = (entry: InventoryEntry, anchor: InventoryEntry | undefined): boolean => {
     if (entry.claims.length > 0) return !isOurs(entry);
+    const gatewayIsTheirs = anchor !== undefined && anchor.claims.length > 0 && !isOurs(anchor);
     return gatewayIsTheirs && !CLAIMED_KINDS.includes(entry.object.split(' ')[0] ?? '');
   };
   const found: Difference[] = [];
   for (const entry of after) {
     const known = earlier.get(entry.object);
-    if (known?.digest === entry.digest || isTheirs(entry)) continue;
+    if (known?.digest === entry.digest || isTheirs(entry, anchorIn(after))) continue;
     if (known !== undefined && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
     found.push({
       object: entry.object,
       why: known === undefined ? 'created by this run and still there' : 'not as it was before this run',
     });
   }
+  // Where the gateway itself is gone, those took it away who had it before.
+  const lastAnchor = anchorIn(after) ?? anchorIn(before);
   for (const entry of before) {
-    if (!later.has(entry.object) && !isTheirs(entry)) found.push({ object: entry.object, why: 'was there before this run and is gone' });
+    if (!later.has(entry.object) && !isTheirs(entry, lastAnchor))
+      found.push({ object: entry.object, why: 'was there before this run and is gone' });
   }
   return found;
 }

@@ -103,6 +103,9 @@ test("a gateway's objects belong to whoever claims the gateway", () => {
   const others = { object: 'Import demo/echo', digest: '1', claims: ['other'] };
   expect(differences([others], [], new Set(['mine']))).toEqual([]);
   expect(differences([], [secret], new Set(['mine']))).toHaveLength(1);
+  // A gateway that others had, and tore down meanwhile, is nothing that this run has lost.
+  expect(differences([anchor('other'), secret], [], new Set(['mine']))).toEqual([]);
+  expect(differences([anchor('mine'), secret], [], new Set(['mine']))).toHaveLength(2);
 });
 
 test.each([

@@ -6,7 +6,7 @@ import { checkResidue } from './invariants/residue';
 import { checkSpecs } from './invariants/specs';
 import type { Observation } from './observation';
 
-/** Names of all invariants. `sources`, `traffic`, `histories` and `as-it-began` are checked where they show (trial.ts). */
+/** Names of all invariants. `sources`, `settled`, `traffic`, `histories` and `as-it-began` are checked where they show (trial.ts). */
 export const INVARIANTS = [
   'ended',
   'specs',
@@ -14,6 +14,7 @@ export const INVARIANTS = [
   'foreign',
   'sources',
   'residue',
+  'settled',
   'register',
   'incidents',
   'histories',
@@ -24,8 +25,8 @@ export type InvariantName = (typeof INVARIANTS)[number];
 
 export interface Violation {
   readonly invariant: InvariantName;
-  /** After the schedule, after the healing, or when the fabric should be as it began. */
-  readonly when: 'during' | 'after' | 'healed' | 'reset';
+  /** After the schedule, after owed cleanup, after the healing, or when the fabric should be as it began. */
+  readonly when: 'during' | 'after' | 'settled' | 'healed' | 'reset';
   readonly told: string;
 }
 

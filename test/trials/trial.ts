@@ -10,6 +10,7 @@ import { play, tellEnd, type Played } from './play';
 import { describePlan } from './requests';
 import { Runner, type EndedRun } from './runs';
 import { touchesSteady, type Schedule } from './schedule';
+import { settled } from './settle';
 import { SourceWatch } from './source-watch';
 import { Traffic } from './traffic';
 import { User } from './user';
@@ -109,12 +110,13 @@ class Trial {
     try {
       const played = await play(worker, world, schedule, user, journal);
       const after = await this.observe(played);
-      const isOwed =
-        after.runs.some(({ residue, how }) => residue.length > 0 || how === 'stuck') || after.keptAway.size > 0 || user.touched.size > 0;
-      this.violations.push(...check(after, 'after', isOwed ? ['register'] : []));
+      const isOwed = after.runs.some(({ residue, how }) => residue.length > 0 || how === 'stuck');
+      const isDisturbed = user.touched.size > 0;
+      this.violations.push(...check(after, 'after', isOwed || isDisturbed ? ['register'] : []));
       await this.checkHistories(after.runs);
       await user.clearUp();
-      if (isOwed) await this.heal(after);
+      if (isOwed) await this.settle(after, isDisturbed);
+      if (isDisturbed || after.runs.some(({ how }) => how === 'stuck')) await this.heal(after);
     } finally {
       sources.stop();
       await traffic?.stop();
@@ -137,6 +139,17 @@ class Trial {
         told: `${line.trim()} is left of a whole fabric that was torn down`,
       })),
     );
+  }
+
+  /** Once no cluster is away any more, what is owed is done, and then nothing of a failed run stands. */
+  private async settle(after: Observation, isDisturbed: boolean): Promise<void> {
+    const { worker, furnished, journal } = this;
+    journal.note('owed cleanup');
+    journal.count('runs that owed cleanup', after.runs.filter(({ residue }) => residue.length > 0).length);
+    const left = await settled(worker, furnished.world.fabric);
+    this.violations.push(...left.map((told): Violation => ({ invariant: 'settled', when: 'settled', told })));
+    const observation = await this.observe({ runs: [], keptAway: new Set() });
+    this.violations.push(...check(observation, 'settled', isDisturbed ? ['register'] : []));
   }
 
   /** Once nothing fails any more, the same requests again must lead to what they ask for. */

@@ -20,13 +20,9 @@ export function checkClaims(observation: Observation): string[] {
   });
 }
 
-/** Whether a run has told, or could not be asked to tell, that something is left on a cluster. */
-function isTold({ runs, keptAway, user }: Observation, cluster: string): boolean {
-  const told = runs.some(({ residue }) => residue.some(({ peer }) => peer === cluster));
-  return (
-    told &&
-    (keptAway.has(cluster) || user.disturbs(cluster) || runs.some(({ plan, how }) => plan.kind === 'TeardownFabric' && how !== 'done'))
-  );
+/** Whether a run has told that something is left on a cluster; whether it was right to is asked elsewhere (residue.ts). */
+function isTold({ runs }: Observation, cluster: string): boolean {
+  return runs.some(({ residue }) => residue.some(({ peer }) => peer === cluster));
 }
 
 /** A claim names the run that last changed it. One that a failed run has left is good again once the same request has succeeded: see ADR 2. */

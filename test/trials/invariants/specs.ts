@@ -27,8 +27,8 @@ export function checkSpecs(observation: Observation): string[] {
 }
 
 /** Where a Peer leads is a fact, not a wish: the register knows it. A Peer that anybody claims is not to be defused. */
-function checkPeer({ register, keptAway, runs }: Observation, cluster: string, peer: PeerResource, name: string): string[] {
-  const isTold = keptAway.has(cluster) || runs.some(({ residue }) => residue.some((left) => left.peer === cluster));
+function checkPeer({ register, runs }: Observation, cluster: string, peer: PeerResource, name: string): string[] {
+  const isTold = runs.some(({ residue }) => residue.some((left) => left.peer === cluster));
   if (isDefused(peer)) return isTold ? [] : [`${name} is claimed and defused`];
   const known = register?.peers.find((one) => one.name === peer.metadata.name)?.endpoint;
   if (known === undefined || peer.spec.gateways.some(({ host, port }) => host === known.host && port === known.port)) return [];
