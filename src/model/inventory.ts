@@ -28,15 +28,16 @@ export function differences(
   // The objects of a gateway carry no claim of their own: they belong to whoever claims the gateway.
   const anchorIn = (entries: readonly InventoryEntry[]): InventoryEntry | undefined =>
     entries.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));
-  const isTheirs = (entry: InventoryEntry, anchor: InventoryEntry | undefined): boolean => {
+  const isTheirs = (entry: InventoryEntry, gateway: InventoryEntry | undefined): boolean => {
     if (entry.claims.length > 0) return !isOurs(entry);
-    const gatewayIsTheirs = anchor !== undefined && anchor.claims.length > 0 && !isOurs(anchor);
+    const gatewayIsTheirs = gateway !== undefined && gateway.claims.length > 0 && !isOurs(gateway);
     return gatewayIsTheirs && !CLAIMED_KINDS.includes(entry.object.split(' ')[0] ?? '');
   };
   const found: Difference[] = [];
+  const anchor = anchorIn(after);
   for (const entry of after) {
     const known = earlier.get(entry.object);
-    if (known?.digest === entry.digest || isTheirs(entry, anchorIn(after))) continue;
+    if (known?.digest === entry.digest || isTheirs(entry, anchor)) continue;
     if (known !== undefined && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
     found.push({
       object: entry.object,
@@ -44,7 +45,7 @@ export function differences(
     });
   }
   // Where the gateway itself is gone, those took it away who had it before.
-  const lastAnchor = anchorIn(after) ?? anchorIn(before);
+  const lastAnchor = anchor ?? anchorIn(before);
   for (const entry of before) {
     if (!later.has(entry.object) && !isTheirs(entry, lastAnchor))
       found.push({ object: entry.object, why: 'was there before this run and is gone' });

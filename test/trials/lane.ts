@@ -9,7 +9,7 @@ import { runTrial, type Furnished, type Verdict } from './trial';
 import type { TrialWorker } from './worker';
 import { World } from './world';
 
-const PATIENT = { step: '60s', undo: '60s' };
+const PATIENT = { step: '90s', undo: '90s' };
 
 /** Worlds are made one by one: many at once would only wait for each other's processor. */
 let making: Promise<unknown> = Promise.resolve();

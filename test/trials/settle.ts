@@ -10,9 +10,9 @@ const TIMEOUT_MS = 90_000;
 const NUDGE_MS = 500;
 
 /** @returns what is owed still after a while, one line each */
-export async function settled({ environment: { client } }: TrialWorker, fabric: string): Promise<string[]> {
+export async function settled({ environment: { client } }: TrialWorker, fabric: string, timeoutMs = TIMEOUT_MS): Promise<string[]> {
   const handle = client.workflow.getHandle(settleWorkflowId(fabric));
-  const deadline = performance.now() + TIMEOUT_MS;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     const owed = await readOwed(client, fabric);
     if (owed.length === 0) return [];

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { World } from './world';
 
 /** Leaves the processor to the rest of the trial. */
-const PAUSE_MS = 40;
+const PAUSE_MS = 150;
 
 export class Traffic {
   sent = 0;

@@ -39,7 +39,7 @@ export interface Furnished {
   readonly foreign: ReadonlyMap<string, string>;
 }
 
-const PATIENT = { step: '30s', undo: '30s' };
+const PATIENT = { step: '90s', undo: '90s' };
 
 /** @param only reports just this invariant */
 export async function runTrial(

@@ -16,7 +16,7 @@ import { testBundle, testEnvironment, uniqueTaskQueue } from '../support/tempora
 /** The user agent of the worker's requests, so that faults spare the simulated clusters' own agents. */
 export const ORCHESTRATOR = 'skyfabric-trials';
 /** A request that hangs is given up after this long. */
-const REQUEST_TIMEOUT_MS = 2_000;
+const REQUEST_TIMEOUT_MS = 5_000;
 
 /** Told of the activities of one fabric. */
 export interface ActivityEar {

@@ -22,8 +22,8 @@ import { CLUSTERS, NAMESPACE, STEADY, type ClusterName } from './schedule';
 import { ORCHESTRATOR } from './worker';
 
 const READY_DELAY_MS = 5;
-/** Often enough to be quick, seldom enough to leave the processor to the trials. */
-const HEARTBEAT_MS = 250;
+/** As ClusterLink does; a new Peer is asked at once anyway. */
+const HEARTBEAT_MS = 1_000;
 const CLIENT = 'frontend';
 
 export class World {
