@@ -179,7 +179,7 @@ test('a history that holds a secret is told', async () => {
 });
 
 test('a dropped request is told, and what would harm a real ClusterLink', async () => {
-  const traffic = new Traffic(furnished.world);
+  const traffic = new Traffic(furnished.world, new Journal());
   // A user's plain deletion, which nobody here may do: the control plane would spin.
   await east().delete(PEER);
   while (traffic.dropped.length === 0 || (await look()).incidents.length === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -1,31 +1,59 @@
 // Requests over a connection that nobody touches, one after the other, all the time: none may be dropped.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Journal } from './journal';
 import type { World } from './world';
 
 /** Leaves the processor to the rest of the trial. */
 const PAUSE_MS = 150;
+const TICK_MS = 50;
+/** The simulated gateways are in this process: when nothing in it runs for so long, their own time-outs reset connections. */
+const STALL_MS = 500;
 
 export class Traffic {
-  sent = 0;
   /** Why requests were dropped. */
   readonly dropped: string[] = [];
   private stopped = false;
   private readonly running: Promise<void>;
+  private readonly ticker: NodeJS.Timeout;
+  private lastTick = performance.now();
+  private lastStall = -Infinity;
 
-  constructor(private readonly world: World) {
+  constructor(
+    private readonly world: World,
+    private readonly journal: Journal,
+  ) {
+    this.ticker = setInterval(() => this.tick(), TICK_MS);
     this.running = this.run();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     await this.running;
+    clearInterval(this.ticker);
   }
 
   private async run(): Promise<void> {
     while (!this.stopped) {
-      this.sent += 1;
-      await this.world.callSteady().catch((error: unknown) => this.dropped.push(error instanceof Error ? error.message : String(error)));
+      const begun = performance.now();
+      this.journal.count('requests of the traffic');
+      await this.world.callSteady().catch((error: unknown) => this.drop(begun, error instanceof Error ? error.message : String(error)));
       await delay(PAUSE_MS);
     }
+  }
+
+  private drop(begun: number, why: string): void {
+    this.tick();
+    if (this.lastStall >= begun) {
+      this.journal.count('requests of the traffic, lost to a machine that stood still');
+      return;
+    }
+    this.journal.note(`traffic: dropped: ${why}`);
+    this.dropped.push(why);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    if (now - this.lastTick > STALL_MS) this.lastStall = now;
+    this.lastTick = now;
   }
 }

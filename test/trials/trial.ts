@@ -106,7 +106,7 @@ class Trial {
         told: `${cluster}: ${object} named ${source} while there was no Peer ${source}`,
       });
     });
-    const traffic = schedule.traffic && !touchesSteady(schedule) ? new Traffic(world) : undefined;
+    const traffic = schedule.traffic && !touchesSteady(schedule) ? new Traffic(world, journal) : undefined;
     try {
       const played = await play(worker, world, schedule, user, journal);
       const after = await this.observe(played);
@@ -121,7 +121,6 @@ class Trial {
       sources.stop();
       await traffic?.stop();
     }
-    journal.count('requests of the traffic', traffic?.sent ?? 0);
     this.violations.push(...(traffic?.dropped ?? []).map((told): Violation => ({ invariant: 'traffic', when: 'during', told })));
     await this.reset();
     return this.violations;

@@ -155,9 +155,9 @@ export class Fabric {
     namespace: string,
     object: string,
     type: string,
-  ): Promise<{ status: string; message?: string } | undefined> {
+  ): Promise<{ status: string; message?: string; lastTransitionTime?: string } | undefined> {
     const status = (await this.get(name, kind, namespace, object))?.['status'] as
-      { conditions?: { type: string; status: string; message?: string }[] } | undefined;
+      { conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[] } | undefined;
     return status?.conditions?.find((condition) => condition.type === type);
   }
 

@@ -1,6 +1,6 @@
 import tls from 'node:tls';
 import { createFabricAuthority } from '../../../src/pki/certificate';
-import { eventually, Fabric, issuePeer, NAMESPACE } from './fabric';
+import { eventually, Fabric, issuePeer, NAMESPACE, QUICK } from './fabric';
 
 const DEFUSED = { host: '127.0.0.1', port: 1 };
 
@@ -133,3 +133,21 @@ function issuerOf(port: number): Promise<string | undefined> {
     socket.on('error', () => resolve(undefined));
   });
 }
+
+test('a control plane stamps what it says of a Peer with the time of its own cluster', async () => {
+  const ahead = 3_600_000;
+  const fabric = await Fabric.withGateways(['east', 'west'], {
+    ...QUICK,
+    clockOf: (cluster) => new Date(Date.now() + (cluster === 'east' ? ahead : 0)),
+  });
+  try {
+    const began = Date.now();
+    await fabric.link('east', 'west');
+    const since = async (name: string, peer: string): Promise<number> =>
+      Date.parse((await fabric.condition(name, 'Peer', NAMESPACE, peer, 'PeerReachable'))?.lastTransitionTime ?? 'never');
+    expect(await since('east', 'west')).toBeGreaterThanOrEqual(began + ahead);
+    expect(await since('west', 'east')).toBeLessThan(began + ahead);
+  } finally {
+    await fabric.close();
+  }
+});

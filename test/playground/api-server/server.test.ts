@@ -181,3 +181,24 @@ test('every request is told to the recorder', async () => {
   await call(west, 'GET', '/version');
   expect(seen).toEqual(['create configmaps told', 'delete configmaps told', 'get /version']);
 });
+
+test('a token that has expired is answered 401, and a new one of the same account is not', async () => {
+  const account = { user: 'worker', rules: [{ apiGroups: [''], resources: ['configmaps'], verbs: ['list'] }] };
+  const [first, second] = [west.addToken(account), west.addToken(account)];
+  const status = async (token: string) => (await call(west, 'GET', MAPS, undefined, { token })).status;
+  expect(await status(first)).toBe(200);
+  west.expireToken(first);
+  expect([await status(first), await status(second)]).toEqual([401, 200]);
+});
+
+test('every write is told before its answer, with the object as it was stored', async () => {
+  const told: string[] = [];
+  const stop = west.onWrite(({ type, object }) => told.push(`${type} ${object.kind} ${object.metadata.name}`));
+  await call(west, 'POST', MAPS, configMap('told'));
+  expect(told).toEqual(['ADDED ConfigMap told']);
+  expect(west.objects().map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toContain('ConfigMap told');
+  stop();
+  await call(west, 'DELETE', `${MAPS}/told`);
+  expect(told).toHaveLength(1);
+  expect(west.objects().map(({ metadata }) => metadata.name)).not.toContain('told');
+});
