@@ -146,7 +146,10 @@ function losses(
       .flatMap((seen) => seen.remotes)
       .filter((remote) => (kind === 'Import' ? taken(name, remote) : taken(remote, name)));
     if (remotes.length === 0) return [];
-    return [{ holding, selection: { claims: [...new Set(claims.map(({ claim }) => claim))], remotes: [...new Set(remotes)].sort() } }];
+    const ids = [...new Set(claims.map(({ claim }) => claim))];
+    // Where nothing remains, all of the claims goes: a policy may speak of a peer that the import has lost while the policy was made.
+    const isAll = claims.every((seen) => seen.remotes.every((remote) => remotes.includes(remote)));
+    return [{ holding, selection: { claims: ids, ...(isAll ? {} : { remotes: [...new Set(remotes)].sort() }) } }];
   });
 }
 

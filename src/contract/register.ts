@@ -3,6 +3,7 @@ import type { Access, LoadBalancing, Service, Verify } from '../model/connection
 import type { GatewayOptions } from '../model/gateway';
 import type { GatewayEndpoint, Peer } from '../model/peer';
 import { linkName, type Link } from '../model/topology';
+import { remainingImports } from '../model/withdrawal';
 
 /** A member of the fabric, and how to reach it. */
 export interface RegisteredPeer extends Peer {
@@ -67,17 +68,27 @@ export function emptyRegister(fabric: string): Register {
 
 const KEPT_RUNS = 50;
 
-/** The register after a change. */
+/**
+ * The register after a change. Links and connections are among its peers: a run that tells of one when the peer has just left, or
+ * before a teardown tells what it knew of at its beginning, has told what no longer stands.
+ */
 export function applyChange(register: Register, change: RegisterChange): Register {
+  const peers = merge(
+    leaveOut(register.peers, change.removePeers, (peer) => peer.name),
+    change.putPeers,
+    (peer) => peer.name,
+  );
+  const links = merge(leaveOut(register.links, change.removeLinks?.map(linkName), linkName), change.putLinks, linkName);
+  const connections = merge(leaveOut(register.connections, change.removeConnections, idOf), change.putConnections, idOf);
+  const members = new Set(peers.map((peer) => peer.name));
+  const isGone = (one: string, other: string): boolean => !members.has(one) || !members.has(other);
   return {
     fabric: register.fabric,
-    peers: merge(
-      leaveOut(register.peers, change.removePeers, (peer) => peer.name),
-      change.putPeers,
-      (peer) => peer.name,
-    ),
-    links: merge(leaveOut(register.links, change.removeLinks?.map(linkName), linkName), change.putLinks, linkName),
-    connections: merge(leaveOut(register.connections, change.removeConnections, idOf), change.putConnections, idOf),
+    peers,
+    links: links.filter(({ a, b }) => !isGone(a, b)),
+    connections: connections
+      .map((connection) => ({ ...connection, imports: remainingImports(connection.imports, isGone) }))
+      .filter(({ imports }) => Object.keys(imports).length > 0),
     runs: runsAfter(register, change),
   };
 }

@@ -1,4 +1,4 @@
-import { applyChange, emptyRegister, inverseOf, type RegisteredPeer } from '../../src/contract/register';
+import { applyChange, emptyRegister, inverseOf, type RegisteredConnection, type RegisteredPeer } from '../../src/contract/register';
 import { prepareRun, requestDigest } from '../../src/contract/runs';
 import { claimIdOf, guardWorkflowId, linkWorkflowId, unlinkWorkflowId } from '../../src/contract/workflow-ids';
 
@@ -41,16 +41,37 @@ test('bad input of a run is told before anything is sent', () => {
 
 test('a change to the register can be taken back exactly', () => {
   const member = (name: string, context: string): RegisteredPeer => ({ name, context }) as RegisteredPeer;
-  const before = applyChange(emptyRegister('f'), { putPeers: [member('west', 'a')], putLinks: [{ a: 'east', b: 'west' }] });
+  const before = applyChange(emptyRegister('f'), {
+    putPeers: [member('west', 'a'), member('east', 'e')],
+    putLinks: [{ a: 'east', b: 'west' }],
+  });
   const change = {
     putPeers: [member('west', 'b'), member('north', 'c')],
     removeLinks: [{ a: 'east', b: 'west' }],
     putLinks: [{ a: 'north', b: 'west' }],
   };
   const after = applyChange(before, change);
-  expect(after.peers.map(({ name }) => name)).toEqual(['north', 'west']);
+  expect(after.peers.map(({ name }) => name)).toEqual(['east', 'north', 'west']);
   expect(after.links).toEqual([{ a: 'north', b: 'west' }]);
   expect(applyChange(after, inverseOf(before, change))).toEqual(before);
+});
+
+test('links and connections are among the peers, whichever of two runs is the last to tell', () => {
+  const members = ['east', 'south', 'west'].map((name) => ({ name, context: name }) as RegisteredPeer);
+  const connection = (imports: Record<string, string[]>) => ({ id: 'connection-1', imports }) as unknown as RegisteredConnection;
+  const before = applyChange(emptyRegister('f'), { putPeers: members });
+  const connected = { putLinks: [{ a: 'east', b: 'south' }], putConnections: [connection({ east: ['south', 'west'], west: ['south'] })] };
+  // A teardown names only what it knew of when it began.
+  const left = { removePeers: ['south'] };
+  for (const changes of [
+    [connected, left],
+    [left, connected],
+  ]) {
+    const after = changes.reduce(applyChange, before);
+    expect(after.links).toEqual([]);
+    expect(after.connections).toEqual([connection({ east: ['west'] })]);
+  }
+  expect([connected, { removePeers: ['south', 'west'] }].reduce(applyChange, before).connections).toEqual([]);
 });
 
 test('the reason and the order of peers do not make another request; what is done does', () => {

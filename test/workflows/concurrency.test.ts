@@ -30,6 +30,13 @@ async function answers(calls: number): Promise<string[]> {
   return heard;
 }
 
+/** Something that one waits for and another gives, once. */
+function signal(): { readonly given: Promise<void>; readonly give: () => void } {
+  let give = (): void => undefined;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}
+
 test('the same request twice is one run', async () => {
   const fabric = uniqueFabric();
   const [one, other] = await Promise.all([
@@ -136,3 +143,40 @@ test('a link that is claimed while it is being torn down stays, and so does the 
   await harness.succeed('TeardownFabric', { fabric, deadlines });
   expect(await harness.inventory(fabric)).toEqual([]);
 }, 90_000);
+
+test('a peer that leaves while a connection to it is made leaves nothing behind, in the register or in policies', async () => {
+  const fabric = uniqueFabric();
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const before = (await harness.inventory(fabric)).filter((entry) => !entry.startsWith('south: '));
+  // South leaves the import before its policy is made, and its link goes only when the connection is registered.
+  const [imported, withdrawn, connected] = [signal(), signal(), signal()];
+  harness.traps.set({ activity: 'ensureAccess', peer: 'east' }, async (proceed) => {
+    imported.give();
+    await withdrawn.given;
+    return proceed();
+  });
+  harness.traps.set({ activity: 'releaseExports', peer: 'south' }, async (proceed) => {
+    withdrawn.give();
+    await connected.given;
+    return proceed();
+  });
+  const connection = { fabric, service, from: ['south', 'west'], to: ['east'], verify: { mode: 'status' as const }, deadlines };
+  const connecting = await harness.begin('ConnectServiceAcrossClusters', connection);
+  await imported.given;
+  const leaving = await harness.begin('TeardownFabric', { fabric, peers: ['south'], force: true, deadlines });
+  expect((await outcomeOf(connecting)).failure).toBeUndefined();
+  connected.give();
+  expect((await outcomeOf(leaving)).failure).toBeUndefined();
+  harness.traps.clear();
+  expect(await readRegister(harness.environment.client, fabric)).toMatchObject({
+    peers: [{ name: 'east' }, { name: 'west' }],
+    links: [{ a: 'east', b: 'west' }],
+    connections: [{ imports: { east: ['west'] } }],
+  });
+
+  await harness.succeed('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
+  const after = await harness.inventory(fabric);
+  expect(after.filter((entry) => /AccessPolicy|Import|Export/.test(entry))).toEqual([]);
+  expect(after).toHaveLength(before.filter((entry) => !/Peer clusterlink-system.south/.test(entry)).length);
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+}, 120_000);
