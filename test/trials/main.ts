@@ -3,8 +3,8 @@ import { isFabricError } from '../../src/errors/fabric-error';
 import { runInJobs, runOwnShare, SHARE_VARIABLE } from './jobs';
 import { readOptions, USAGE } from './options';
 import { Report } from './report';
-import globalSetup = require('../support/global-setup');
-import globalTeardown = require('../support/global-teardown');
+import globalSetup from '../support/global-setup';
+import globalTeardown from '../support/global-teardown';
 
 async function main(): Promise<void> {
   const share = process.env[SHARE_VARIABLE];

@@ -79,7 +79,7 @@ export interface FaultPlan {
 }
 
 /** An activity whose worker is lost after it has done its work: Temporal tries it again. */
-export interface LossPlan {
+interface LossPlan {
   readonly run: number;
   readonly activity: number;
 }

@@ -26,7 +26,7 @@ class Sources {
     else
       this.imports.set(
         key,
-        ((object as ImportResource).spec.sources ?? []).map(({ peer }) => peer),
+        (object as ImportResource).spec.sources.map(({ peer }) => peer),
       );
   }
 
@@ -59,7 +59,7 @@ export class SourceWatch {
       look();
       return world.onWrite(cluster, (event) => {
         if (event.object.kind !== 'Import' && event.object.kind !== 'Peer') return;
-        sources.take(event.object as KubeObject, event.type === 'DELETED');
+        sources.take(event.object, event.type === 'DELETED');
         look();
       });
     });

@@ -111,12 +111,14 @@ class Trial {
       const played = await play(worker, world, schedule, user, journal);
       const after = await this.observe(played);
       const isOwed = after.runs.some(({ residue, how }) => residue.length > 0 || how === 'stuck');
-      const isDisturbed = user.touched.size > 0;
+      // A cancelled teardown is gone on with by the same request, and by nobody else.
+      const isBroken = after.runs.some(({ plan, how }) => how === 'stuck' || (plan.kind === 'TeardownFabric' && how === 'cancelled'));
+      const isDisturbed = user.touched.size > 0 || isBroken;
       this.violations.push(...check(after, 'after', isOwed || isDisturbed ? ['register'] : []));
       await this.checkHistories(after.runs);
       await user.clearUp();
       if (isOwed) await this.settle(after, isDisturbed);
-      if (isDisturbed || after.runs.some(({ how }) => how === 'stuck')) await this.heal(after);
+      if (isDisturbed) await this.heal(after);
     } finally {
       sources.stop();
       await traffic?.stop();

@@ -9,7 +9,7 @@ import type { Journal } from './journal';
 import { CLUSTERS, NAMESPACE, STEADY, type ClusterName, type OwnObject, type SharedKindName, type UserAct } from './schedule';
 import type { World } from './world';
 
-export const USER_ANNOTATION = 'example.com/owner';
+const USER_ANNOTATION = 'example.com/owner';
 const OWN = 'users-own';
 
 type Edited = KubeObject & { readonly spec?: object };
@@ -18,9 +18,9 @@ export class User {
   /** Objects of ours that the user changed or deleted, as `cluster: Kind namespace/name`. */
   readonly touched = new Set<string>();
   /** Those of them that cannot be worked with any more, until the user clears them away. */
-  private readonly spoilt = new Map<string, () => Promise<void>>();
+  private readonly spoilt = new Map<string, () => Promise<unknown>>();
   /** What the user put there, and the digest of its contents. */
-  private readonly own = new Map<string, { readonly digest: string; readonly remove: () => Promise<void> }>();
+  private readonly own = new Map<string, { readonly digest: string; readonly remove: () => Promise<unknown> }>();
 
   constructor(
     private readonly world: World,
@@ -41,13 +41,16 @@ export class User {
     const { client } = this.world.cluster(act.cluster);
     if (act.act === 'put-own') return this.putOwn(client, act.cluster, act.what);
     const object = this.choose(act.cluster, act.kind, act.nth);
-    if (object === undefined) return this.journal.note(`user finds no ${act.kind} on ${act.cluster}`);
+    if (object === undefined) {
+      this.journal.note(`user finds no ${act.kind} on ${act.cluster}`);
+      return;
+    }
     const ref = refOf(object);
     const name = `${act.cluster}: ${describeRef(ref)}`;
     this.journal.note(`user: ${act.act} ${name}`);
     this.journal.count('user acts');
     this.touched.add(name);
-    const remove = async (): Promise<void> => void (await client.delete(ref));
+    const remove = (): Promise<unknown> => client.delete(ref);
     if (act.act === 'delete') return ignoreGone(remove());
     if (['drop-claim', 'garble-claim', 'drop-label'].includes(act.act)) this.spoilt.set(name, remove);
     await ignoreGone(client.patch(ref, patchFor(act.act, object)));
@@ -89,7 +92,7 @@ export class User {
     const name = `${cluster}: ${describeRef(refOf(object))}`;
     try {
       const created = await client.create<KubeObject>(object);
-      this.own.set(name, { digest: contentDigest(created), remove: async () => void (await client.delete(refOf(object))) });
+      this.own.set(name, { digest: contentDigest(created), remove: () => client.delete(refOf(object)) });
       this.journal.note(`user puts ${name}`);
       this.journal.count('user acts');
     } catch {

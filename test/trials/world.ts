@@ -83,7 +83,7 @@ export class World {
 
   /** All that a cluster's API server has stored now. */
   objects(name: ClusterName): readonly KubeObject[] {
-    return this.server(name).objects() as readonly KubeObject[];
+    return this.server(name).objects();
   }
 
   /** See ApiServer.onWrite. */
