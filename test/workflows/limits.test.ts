@@ -8,8 +8,9 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { temporal } from '@temporalio/proto';
 import { startRun } from '../../src/temporal/runs';
 import { deployEcho } from '../../src/playground/simulated-cluster';
-import { FabricHarness, ORCHESTRATOR, outcomeOf, uniqueFabric } from '../support/fabric';
+import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import type { RememberingReport, RememberingSetup } from '../support/remembering-worker';
+import { ORCHESTRATOR } from '../support/user-agent';
 import { testAddress, testBundle, testEnvironment, uniqueTaskQueue } from '../support/temporal';
 
 const RUNS = 200;

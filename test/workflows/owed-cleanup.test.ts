@@ -6,9 +6,10 @@ import { retrySignal } from '../../src/contract/messages';
 import type { OwedCleanup } from '../../src/contract/owed';
 import { settleWorkflowId } from '../../src/contract/workflow-ids';
 import { deployEcho } from '../../src/playground/simulated-cluster';
-import { FabricHarness, ORCHESTRATOR, uniqueFabric } from '../support/fabric';
+import { FabricHarness, uniqueFabric } from '../support/fabric';
 import { saveHistories } from '../support/histories';
 import { final, type StepName } from '../support/step-traps';
+import { ORCHESTRATOR } from '../support/user-agent';
 
 const service = { name: 'echo', namespace: 'demo', port: 8080 };
 const deadlines = { step: '20s', undo: '3s' };
