@@ -20,7 +20,7 @@ export interface WorkerSettings {
   readonly identity?: string;
   /** How long running activities may go on after a stop before they are cancelled. Default: 10 seconds. */
   readonly shutdownGraceTimeMs?: number;
-  /** Each cached workflow holds its memory. Default: 500. */
+  /** Each cached workflow holds memory, a MiB or two; those beyond are replayed when something happens to them. Default: 150. */
   readonly maxCachedWorkflows?: number;
 }
 
@@ -61,7 +61,7 @@ const HEARTBEAT_THROTTLE_MS = 1_000;
 
 /** Makes a worker. It holds its connection until it has been run and stopped. */
 export async function createWorker(settings: WorkerSettings): Promise<Worker> {
-  const { shutdownGraceTimeMs = 10_000, maxCachedWorkflows = 500, workflowBundle, identity, ...rest } = settings;
+  const { shutdownGraceTimeMs = 10_000, maxCachedWorkflows = 150, workflowBundle, identity, ...rest } = settings;
   return Worker.create({
     ...rest,
     maxCachedWorkflows,
