@@ -17,7 +17,7 @@ import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
 import { changeOf, ensureShared, listKnown, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
-import { releaseNote, releaseShared } from './release-shared';
+import { releaseConnection, releaseNote, releaseShared } from './release-shared';
 import { defusePeer } from './remove-peer';
 import { probeGatewayTls } from './tls-probe';
 
@@ -58,7 +58,10 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
         selection,
         namespace: peer.namespace,
         beforeDelete: async (object) => {
-          await refuseWhileSource(cluster, claimant.fabric, peer.name, object);
+          // A teardown takes everything, also what a connection has imported since.
+          if (scope === 'all' && selection.claims === undefined) {
+            await releaseConnection(cluster, IMPORT, 'egress', { claimant, scope, selection: { remotes: [object.metadata.name] } });
+          } else await refuseWhileSource(cluster, claimant.fabric, peer.name, object);
           await defusePeer(cluster, object as PeerResource, signal());
         },
       });
