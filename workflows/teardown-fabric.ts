@@ -14,6 +14,7 @@ import { membersOf, narrowedBy, recordForGood, runOf } from './recording';
 import { addressOf } from './place';
 import { asRun, type Mutable, type Run } from './run';
 import { together } from './together';
+import { drain } from './withdrawing';
 
 /** Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force`. */
 export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
@@ -109,6 +110,7 @@ async function takeAway(
     await everywhere('withdraw imports', all, (activities, peer, selection) =>
       activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
     );
+    if (staying.length > 0) await drain();
     await everywhere('withdraw exports', all, (activities, peer, selection) =>
       activities.releaseExports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
     );

@@ -1,5 +1,6 @@
 // Taking connections away again, as DisconnectService, TeardownLink and TeardownFabric need it. The clusters' own claims
 // say what there is, not the register; and what stands is recorded first, so that it can be put back.
+import { patched, sleep } from '@temporalio/workflow';
 import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
@@ -79,14 +80,16 @@ export async function withdraw(
   const { claimant } = run;
   run.takesAway(connections.map(({ id }) => id));
   run.beginStage();
+  const importLosses = losses(holdings, 'Import', connections, taken);
   await together(
-    losses(holdings, 'Import', connections, taken).map(({ holding, selection }) => () => {
+    importLosses.map(({ holding, selection }) => () => {
       const options = { title: 'withdraw imports', peer: holding.place, undo: restoring(run, holding, IMPORT_KINDS) };
       return run.step(options, (activities) =>
         activities.releaseImports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }),
       );
     }),
   );
+  if (importLosses.length > 0) await drain();
   run.beginStage();
   await together(
     losses(holdings, 'Export', connections, taken).map(({ holding, selection }) => () => {
@@ -117,6 +120,14 @@ export async function withdraw(
     ),
   );
   return distinctLinks(released.flat());
+}
+
+/** How long a connection may take to be made over a source that has just left its import. */
+const DRAIN_MS = 1_000;
+
+/** Lets connections that are being made come about, before what they lead to goes: see docs/adr/0012-make-before-break.md. */
+export async function drain(): Promise<void> {
+  if (patched('drain')) await sleep(DRAIN_MS);
 }
 
 const IMPORT_KINDS = ['Import', 'AccessPolicy', 'PrivilegedAccessPolicy'];
