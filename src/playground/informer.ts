@@ -27,6 +27,8 @@ export type ChangeListener<T> = (object: T, gone: boolean) => void;
 /** All objects of one kind, kept current by a watch that is resumed after every break. */
 export class Informer<T extends KubeObject> {
   private readonly objects = new Map<string, T>();
+  /** Uids of objects whose deletion the watch has told of. */
+  private readonly departed = new Set<string>();
   private readonly listeners = new Set<ChangeListener<T>>();
   private readonly running: Promise<void>;
   /** Resolves when the first list is in, or when the signal is aborted before that. */
@@ -58,9 +60,15 @@ export class Informer<T extends KubeObject> {
     return () => this.listeners.delete(listener);
   }
 
-  /** Takes an object that was just created into view, before the watch tells of it. */
+  /** Takes an object that was just created into view, before the watch tells of it; unless the watch has told of its deletion already. */
   remember(object: T): void {
-    if (!this.objects.has(keyOf(object))) this.set(object, false);
+    if (!this.objects.has(keyOf(object)) && !this.departed.has(object.metadata.uid ?? '')) this.set(object, false);
+  }
+
+  /** Takes an object out of view that the server does not have. */
+  forget(key: string): void {
+    const object = this.objects.get(key);
+    if (object !== undefined) this.set(object, true);
   }
 
   /** Resolves when the watch has ended after its signal was aborted. */
@@ -98,8 +106,10 @@ export class Informer<T extends KubeObject> {
 
   private set(object: T, gone: boolean): void {
     const key = keyOf(object);
-    if (gone) this.objects.delete(key);
-    else if (this.objects.get(key)?.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    if (gone) {
+      this.objects.delete(key);
+      this.departed.add(object.metadata.uid ?? '');
+    } else if (this.objects.get(key)?.metadata.resourceVersion === object.metadata.resourceVersion) return;
     else this.objects.set(key, object);
     for (const listener of this.listeners) listener(object, gone);
   }

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import type { Cluster } from '../../kubernetes/cluster';
 import { refOf } from '../../kubernetes/kube-object';
-import { isAlreadyExists } from '../../kubernetes/kubernetes-errors';
+import { isAlreadyExists, isObjectMissing } from '../../kubernetes/kubernetes-errors';
 import type { Informer } from '../informer';
 import { keyOf, splitKey, WorkQueue } from '../informer';
 import type { PodAddress, PodNetwork } from '../network';
@@ -125,14 +125,19 @@ export class Services {
     if (before === undefined) {
       this.options.slices.remember(await this.options.cluster.create(slice));
     } else if (JSON.stringify(contentOf(before)) !== JSON.stringify(contentOf(slice))) {
-      await this.options.cluster.patch(refOf(slice), { endpoints: slice.endpoints, ports: slice.ports });
+      try {
+        await this.options.cluster.patch(refOf(slice), { endpoints: slice.endpoints, ports: slice.ports });
+      } catch (error) {
+        if (isObjectMissing(error)) this.options.slices.forget(keyOf(slice));
+        throw error;
+      }
     }
   }
 
   private async removeSlice(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
     const slice = this.options.slices.get(`${namespace}/${sliceName(name)}`);
-    if (slice !== undefined) await this.options.cluster.delete(refOf(slice));
+    if (slice !== undefined && !(await this.options.cluster.delete(refOf(slice)))) this.options.slices.forget(keyOf(slice));
   }
 
   private async openDoors(key: string, service: ServiceResource): Promise<void> {
