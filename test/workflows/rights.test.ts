@@ -15,6 +15,8 @@ const RARELY = [
   'list /events',
   // An export that several connections share changes when one of them goes.
   'update clusterlink.net/exports',
+  // An API server may take its time to serve a new definition, or may not.
+  'watch apiextensions.k8s.io/customresourcedefinitions',
   // A control plane may take its time to tell what it thinks of a Peer.
   'watch clusterlink.net/peers',
   // ClusterLink may take its time to remove what it made for an import, or be gone.
