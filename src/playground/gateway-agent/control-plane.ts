@@ -42,6 +42,7 @@ export class ControlPlane implements RunningProgram, Director {
   private readonly server: tls.Server;
   private readonly streams = new Set<tls.TLSSocket>();
   private readonly undo: (() => void)[] = [];
+  private stopped = false;
 
   /** @throws unready when a mounted file or a resource makes ClusterLink's process end at its start */
   constructor(private readonly options: ControlPlaneOptions) {
@@ -73,6 +74,7 @@ export class ControlPlane implements RunningProgram, Director {
   }
 
   stop(): void {
+    this.stopped = true;
     for (const undo of this.undo) undo();
     this.server.close();
     for (const stream of this.streams) stream.destroy();
@@ -161,6 +163,11 @@ export class ControlPlane implements RunningProgram, Director {
 
   /** Takes a data plane whose certificate the site's authority signed. */
   private async admit(stream: tls.TLSSocket): Promise<void> {
+    // Its handshake began before the port was closed: nobody is to follow a control plane that has gone.
+    if (this.stopped) {
+      stream.destroy();
+      return;
+    }
     this.streams.add(stream);
     stream.on('error', () => undefined).once('close', () => this.streams.delete(stream));
     try {
