@@ -1,24 +1,35 @@
 // What `skyfabric cleanup` tells the fabric's SettleCleanup workflow.
 import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import { forgetSignal, retrySignal } from '../contract/messages';
+import type { OwedCleanup } from '../contract/owed';
+import { readOwed } from '../contract/read-owed';
 import { settleWorkflowId } from '../contract/workflow-ids';
 import { FabricError } from '../errors/fabric-error';
 import type { CommonFlags } from './common-flags';
 import { withTemporal } from './temporal-session';
+
+const READ_DEADLINE_MS = 15_000;
 
 /** Lets everything that is owed be tried now; nothing happens when nothing is owed. */
 export async function retryOwed(flags: CommonFlags, fabric: string): Promise<void> {
   await tell(flags, fabric, (handle) => handle.signal(retrySignal, {}));
 }
 
-/** Gives up what is owed to these peers. @throws not_found when nothing is owed to anybody */
+/** Gives up what is owed to these peers and to no others. @throws not_found when there is nothing of that kind, with what is owed */
 export async function forgetOwed(flags: CommonFlags, fabric: string, peers: readonly string[]): Promise<void> {
-  const told = await tell(flags, fabric, (handle) => handle.signal(forgetSignal, { peers }));
-  if (told) return;
+  const owed = await withTemporal(flags.target, ({ client }) =>
+    client.withDeadline(Date.now() + READ_DEADLINE_MS, () => readOwed(client, fabric)),
+  );
+  const isForgotten = (debt: OwedCleanup): boolean => debt.peers.length > 0 && debt.peers.every((peer) => peers.includes(peer));
+  if (owed.some(isForgotten)) {
+    await tell(flags, fabric, (handle) => handle.signal(forgetSignal, { peers }));
+    return;
+  }
+  const others = owed.map((debt) => `${debt.by} owes ${debt.peers.length === 0 ? 'the fabric' : debt.peers.join(' and ')}`);
   throw new FabricError({
     code: 'not_found',
-    message: `nothing is owed in fabric ${fabric}`,
-    hint: 'See `skyfabric cleanup`; another fabric is named with --fabric.',
+    message: `nothing is owed in fabric ${fabric} to ${peers.join(', ')} alone${others.length === 0 ? '' : `; but ${others.join(', ')}`}`,
+    hint: 'See `skyfabric cleanup`; what is owed to several peers is forgotten when all are named, and another fabric is named with --fabric.',
   });
 }
 
