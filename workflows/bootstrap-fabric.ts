@@ -8,10 +8,11 @@ import type { Peer } from '../src/model/peer';
 import { bootstrapRequest, type BootstrapRequest } from '../src/model/requests';
 import { linksOf, remotesOf } from '../src/model/topology';
 import { linkPeers } from './linking';
+import { allOf, lookAtEach, type Looks } from './looks';
 import { problemOf } from './problem';
 import { record, runOf } from './recording';
 import { addressOf } from './place';
-import { allOf, asRun, lookAtEach, type Looks, type Run, type Undo } from './run';
+import { asRun, type Run, type Undo } from './run';
 import { together } from './together';
 
 /** A peer whose gateway answers. */

@@ -5,11 +5,12 @@ import type { CleanupResult, Orphan } from '../src/contract/results';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Claimant } from '../src/model/claimant';
 import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
+import { lookAtEach } from './looks';
 import { callUndo } from './owing';
 import { isOrphan, reasonOf, type Held } from './orphans';
 import { addressOf, type Place } from './place';
 import { problemOf } from './problem';
-import { asRun, lookAtEach, type Run } from './run';
+import { asRun, type Run } from './run';
 import { together } from './together';
 
 /** Input: `CleanUpRequest`. What cannot be removed now is owed. @throws residue */

@@ -1,7 +1,8 @@
 // What a run looks at in peers that are members already, before it changes anything.
 import type { RegisteredPeer } from '../src/contract/register';
 import type { Linkable } from './linking';
-import { lookAtAll, type Run } from './run';
+import { lookAtAll } from './looks';
+import type { Run } from './run';
 import { together } from './together';
 
 /** Sees that every gateway answers, and where, and records what stands on each peer. */

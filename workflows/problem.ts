@@ -25,6 +25,11 @@ export function problemOf(error: unknown): Problem {
   return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }
 
+/** The problem, and the peer that it happened on, unless it names one itself. */
+export function located(problem: Problem, peer: { readonly name: string } | undefined): Problem {
+  return problem.peer !== undefined || peer === undefined ? problem : { ...problem, peer: peer.name };
+}
+
 /** How many attempts a failed step took, when its failure tells. */
 export function attemptsOf(error: unknown): number | undefined {
   if (error instanceof ActivityFailure) return attemptsOf(error.cause);

@@ -4,9 +4,10 @@ import type { RegisteredPeer } from '../src/contract/register';
 import { claimIdOf } from '../src/contract/workflow-ids';
 import type { Placement } from '../src/model/connection';
 import type { ConnectRequest } from '../src/model/requests';
+import { lookAtAll } from './looks';
 import { callUndo } from './owing';
 import { addressOf } from './place';
-import { lookAtAll, type Run, type Undo } from './run';
+import type { Run, Undo } from './run';
 import { together } from './together';
 
 /** The sources that an import on a peer gains, besides those that it has. */

@@ -5,8 +5,9 @@ import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/a
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
 import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
+import { lookAtAll } from './looks';
 import { addressOf, type Place } from './place';
-import { lookAtAll, type Run, type Undo } from './run';
+import type { Run, Undo } from './run';
 import { together } from './together';
 
 /** What connections and links a peer holds, as its cluster says. */
