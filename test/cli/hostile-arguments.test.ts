@@ -1,31 +1,23 @@
 // Whatever is typed, or stands in a file: the program ends with an exit code and words, never with a stack, and asks nobody.
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { readAllowExec } from '../../src/cli/exec-flag';
 import { buildProgram } from '../../src/cli/program';
+import { DeadAddress } from '../support/dead-address';
 import { hostileText, hostileValue, RAW } from '../support/hostile';
 import { runCli, testContext } from './run-cli';
 
-let server: Server;
-let connections = 0;
+let dead: DeadAddress;
 let directory: string;
-let address: string;
 beforeAll(async () => {
-  server = createServer((socket) => {
-    connections += 1;
-    socket.destroy();
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  dead = await DeadAddress.listen();
   directory = await mkdtemp(join(tmpdir(), 'skyfabric-arguments-'));
 });
 afterAll(async () => {
-  server.close();
+  dead.close();
   await rm(directory, { recursive: true });
 });
 
@@ -67,8 +59,8 @@ const value = fc.oneof(
 );
 
 async function expectRefused(args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await runCli(args, { cwd: directory, env: { TEMPORAL_ADDRESS: address } });
-  expect({ code, stdout, connections }).toEqual({ code: 2, stdout: '', connections: 0 });
+  const { code, stdout, stderr } = await runCli(args, { cwd: directory, env: { TEMPORAL_ADDRESS: dead.address } });
+  expect({ code, stdout, connections: dead.connections }).toEqual({ code: 2, stdout: '', connections: 0 });
   expect(stderr).toMatch(/^(Error: |error: )/);
   expect(stderr).not.toMatch(/defect of Skyfabric|^ +at .*:\d+:\d+\)?$/m);
   expect(stderr).not.toMatch(RAW);
@@ -149,7 +141,7 @@ test.each([
 ])('a file with %s is refused', async (_what, content, why) => {
   const file = join(directory, 'request.yaml');
   await writeFile(file, content);
-  const { code, stderr } = await runCli(['bootstrap', '-f', file], { cwd: directory, env: { TEMPORAL_ADDRESS: address } });
+  const { code, stderr } = await runCli(['bootstrap', '-f', file], { cwd: directory, env: { TEMPORAL_ADDRESS: dead.address } });
   expect(stderr).toMatch(why);
   expect(stderr).not.toMatch(RAW);
   expect(code).toBe(2);

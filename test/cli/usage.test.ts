@@ -1,22 +1,14 @@
 // Bad input at every command: one message with all problems, exit 2, and nobody is asked for a connection.
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DeadAddress } from '../support/dead-address';
 import { runCli } from './run-cli';
 
-let server: Server;
-let connections = 0;
+let dead: DeadAddress;
 let directory: string;
-let address: string;
 beforeAll(async () => {
-  server = createServer((socket) => {
-    connections += 1;
-    socket.destroy();
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  dead = await DeadAddress.listen();
   directory = await mkdtemp(join(tmpdir(), 'skyfabric-usage-'));
   await writeFile(join(directory, 'broken.yaml'), 'peers: [');
   await writeFile(join(directory, 'list.yaml'), '- 1');
@@ -24,7 +16,7 @@ beforeAll(async () => {
   await writeFile(join(directory, 'bomb.yaml'), 'a: &a [x, x]\nb: &b [*a, *a]\npeers: [*b, *b]\n');
 });
 afterAll(async () => {
-  server.close();
+  dead.close();
   await rm(directory, { recursive: true });
 });
 
@@ -145,8 +137,8 @@ test.each<readonly [what: string, args: readonly string[]]>([
   ['playground with too few peers', ['playground', '--peers', '1']],
   ['a command that is none', ['boot']],
 ])('%s', async (_, args) => {
-  const { code, stdout, stderr } = await runCli(args, { cwd: directory, env: { TEMPORAL_ADDRESS: address } });
+  const { code, stdout, stderr } = await runCli(args, { cwd: directory, env: { TEMPORAL_ADDRESS: dead.address } });
   expect(stderr.replaceAll(directory, 'DIRECTORY')).toMatchSnapshot();
   expect(stderr).toMatch(/Nothing was touched\.\n$/);
-  expect({ code, stdout, connections }).toEqual({ code: 2, stdout: '', connections: 0 });
+  expect({ code, stdout, connections: dead.connections }).toEqual({ code: 2, stdout: '', connections: 0 });
 });
