@@ -1,5 +1,6 @@
 // SettleCleanup: what runs could not take back in time is tried until it succeeds, days later if need be. One for a fabric;
 // it ends when nothing is owed any more. See docs/adr/0013-owed-cleanup.md.
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   condition,
   continueAsNew,
@@ -149,6 +150,12 @@ class Settling {
         pauseMs = FIRST_PAUSE_MS;
       } catch (error) {
         if (isCancellation(error)) throw error;
+        // Somebody repeats the teardown by hand: that is an attempt under way, and when it has ended the next one finds what it left.
+        if (error instanceof WorkflowExecutionAlreadyStartedError) {
+          this.publish();
+          await condition(() => account.nudged || !this.accounts.has(key), FIRST_PAUSE_MS);
+          continue;
+        }
         account.attempts += 1;
         account.lastError = problemOf(error);
         account.nextTryAt = Date.now() + pauseMs;

@@ -1,6 +1,11 @@
 // `skyfabric cleanup`: what is shown, what is asked, and what is removed; activities only remember.
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Debt } from '../../src/contract/activities';
+import { oweSignal } from '../../src/contract/messages';
+import { readOwed } from '../../src/contract/read-owed';
+import { settleWorkflowId, teardownWorkflowId } from '../../src/contract/workflow-ids';
+import { teardownRequest } from '../../src/model/requests';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
 import { runCli, type CliSettings } from './run-cli';
@@ -16,7 +21,11 @@ const REMOVALS = ['west:releaseImports', 'west:releaseExports', 'west:releasePee
 
 /** A cluster with what a terminated bootstrap has left, and a connection that stands. */
 async function withRemains<T>(
-  body: (fake: FakeActivities, cli: (args: string[], more?: CliSettings) => ReturnType<typeof runCli>) => Promise<T>,
+  body: (
+    fake: FakeActivities,
+    cli: (args: string[], more?: CliSettings) => ReturnType<typeof runCli>,
+    place: { readonly fabric: string; readonly taskQueue: string },
+  ) => Promise<T>,
 ) {
   const fake = fakeActivities();
   fake.answer('listClaims', () => ({
@@ -34,11 +43,14 @@ async function withRemains<T>(
   const taskQueue = uniqueTaskQueue();
   const fabric = `f-${randomUUID().slice(0, 8)}`;
   return withWorker(environment, { taskQueue, activities: fake.activities }, () =>
-    body(fake, (args, more = {}) =>
-      runCli(['cleanup', '--fabric', fabric, ...args], {
-        env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: taskQueue },
-        ...more,
-      }),
+    body(
+      fake,
+      (args, more = {}) =>
+        runCli(['cleanup', '--fabric', fabric, ...args], {
+          env: { TEMPORAL_ADDRESS: testAddress(), SKYFABRIC_TASK_QUEUE: taskQueue },
+          ...more,
+        }),
+      { fabric, taskQueue },
     ),
   );
 }
@@ -106,3 +118,40 @@ test('to forget what is not owed is an error that says so', async () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('nothing is owed in fabric')]);
   });
 });
+
+test('what is owed to a cluster that will never come back is given up, also by two peers at once', async () => {
+  await withRemains(async (fake, cli, { fabric, taskQueue }) => {
+    fake.fail('releaseImports', { peer: 'south', code: 'unavailable' });
+    fake.fail('readRegister', { code: 'unavailable' });
+    const request = teardownRequest.parse({ fabric });
+    const by = teardownWorkflowId(request);
+    const settling = await environment.client.workflow.signalWithStart('SettleCleanup', {
+      workflowId: settleWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: oweSignal,
+      signalArgs: [[withdrawalOf(fabric, 'south'), { kind: 'teardown', by, run: 'run-2', since: 0, peers: ['south', 'west'], request }]],
+    });
+    const alone = await cli(['--forget', 'south']);
+    expect(alone).toEqual({ code: 0, stdout: '', stderr: 'Nothing is owed to south any more.\n' });
+    expect((await readOwed(environment.client, fabric)).map(({ kind, peers }) => [kind, peers])).toEqual([['teardown', ['south', 'west']]]);
+
+    const shared = await cli(['--forget', 'south']);
+    expect(shared.code).toBe(1);
+    expect(shared.stderr).toContain(`nothing is owed in fabric ${fabric} to south alone; but ${by} owes south and west`);
+
+    const both = await cli(['--forget', 'south', '--forget', 'west']);
+    expect(both).toEqual({ code: 0, stdout: '', stderr: 'Nothing is owed to south, west any more.\n' });
+    // It ends when nothing is owed any more.
+    await settling.result();
+  });
+});
+
+/** The withdrawal of an import that a connection owes a peer. */
+function withdrawalOf(fabric: string, peer: string): Debt {
+  const by = `connect/${fabric}/demo/echo/1`;
+  const claimant = { fabric, id: 'connection-0123456789ab', by, run: 'run-1' };
+  const address = { name: peer, context: peer, namespace: 'clusterlink-system' };
+  const call = { activity: 'releaseImports' as const, input: { claimant, peer: address, scope: 'run' as const, selection: {} } };
+  return { kind: 'undo', by, run: 'run-1', since: 0, peer, steps: [{ title: 'withdraw import', call }] };
+}
