@@ -48,8 +48,13 @@ async function cleanUp(context: CliContext, values: FlagValues): Promise<void> {
   problems.throwIfAny('cleanup');
   const forgotten = (values['forget'] ?? []) as readonly string[];
   if (forgotten.length > 0) {
-    await loadCleanup().forgetOwed(flags, look.fabric ?? 'default', forgotten);
-    context.stderr.write(`Nothing is owed to ${forgotten.map(oneLine).join(', ')} any more.\n`);
+    const names = forgotten.map(oneLine).join(', ');
+    const shared = await loadCleanup().forgetOwed(flags, look.fabric ?? 'default', forgotten);
+    context.stderr.write(
+      shared.length === 0
+        ? `Nothing is owed to ${names} any more.\n`
+        : `Nothing is owed to ${names} alone any more; but ${shared.map(oneLine).join(', ')}, until all of these are named or it succeeds.\n`,
+    );
     return;
   }
   if (values['yes'] === true) {

@@ -15,22 +15,31 @@ export async function retryOwed(flags: CommonFlags, fabric: string): Promise<voi
   await tell(flags, fabric, (handle) => handle.signal(retrySignal, {}));
 }
 
-/** Gives up what is owed to these peers and to no others. @throws not_found when there is nothing of that kind, with what is owed */
-export async function forgetOwed(flags: CommonFlags, fabric: string, peers: readonly string[]): Promise<void> {
+/**
+ * Gives up what is owed to these peers and to no others.
+ * @returns in words, what is owed to one of them and to others as well, and stays
+ * @throws not_found when there is nothing of that kind, with what is owed
+ */
+export async function forgetOwed(flags: CommonFlags, fabric: string, peers: readonly string[]): Promise<readonly string[]> {
   const owed = await withTemporal(flags.target, ({ client }) =>
     client.withDeadline(Date.now() + READ_DEADLINE_MS, () => readOwed(client, fabric)),
   );
   const isForgotten = (debt: OwedCleanup): boolean => debt.peers.length > 0 && debt.peers.every((peer) => peers.includes(peer));
-  if (owed.some(isForgotten)) {
+  const kept = owed.filter((debt) => !isForgotten(debt));
+  if (kept.length < owed.length) {
     await tell(flags, fabric, (handle) => handle.signal(forgetSignal, { peers }));
-    return;
+    return kept.filter((debt) => debt.peers.some((peer) => peers.includes(peer))).map(inWords);
   }
-  const others = owed.map((debt) => `${debt.by} owes ${debt.peers.length === 0 ? 'the fabric' : debt.peers.join(' and ')}`);
+  const others = owed.map(inWords);
   throw new FabricError({
     code: 'not_found',
     message: `nothing is owed in fabric ${fabric} to ${peers.join(', ')} alone${others.length === 0 ? '' : `; but ${others.join(', ')}`}`,
     hint: 'See `skyfabric cleanup`; what is owed to several peers is forgotten when all are named, and another fabric is named with --fabric.',
   });
+}
+
+function inWords({ by, peers }: OwedCleanup): string {
+  return `${by} owes ${peers.length === 0 ? 'the fabric' : peers.join(' and ')}`;
 }
 
 async function tell({ target }: CommonFlags, fabric: string, signal: (handle: WorkflowHandle) => Promise<void>): Promise<boolean> {
