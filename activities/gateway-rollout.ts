@@ -18,7 +18,7 @@ import { writeObjects } from './write-objects';
 const ROLLED_TIMEOUT_MS = 120_000;
 /** A control plane leads 15 s after the one before has gone, which itself takes some seconds. */
 const LEADING_TIMEOUT_MS = 45_000;
-const LEADING_PAUSE_MS = 250;
+const LEADING_PAUSE_MS = 1_000;
 
 const SITE_SECRETS: readonly string[] = [SECRET.siteAuthority, SECRET.controlplane, SECRET.dataplane];
 

@@ -2,7 +2,7 @@
 import { CLUSTERLINK_API_VERSION, CONDITION } from '../src/clusterlink/resources';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { IMPORT, sharedRef } from '../src/clusterlink/shared-kind';
-import type { ConnectionInput, Steps } from '../src/contract/activities';
+import type { Change, ConnectionInput, Steps } from '../src/contract/activities';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
@@ -17,26 +17,36 @@ import { requirePeers } from './peering';
 import { releaseConnection, releaseNote } from './release-shared';
 import { importOf, importServices, importSlices, isImportService, readService, type ServiceName, type ServiceView } from './service-view';
 
-/** `ensureImport`, `releaseImports`. */
-export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureImport' | 'releaseImports'> {
+type ImportInput = Parameters<Steps['ensureImport']>[0] & {
+  /** What the peers export it as; default: the import's own name. */
+  readonly exportName?: string;
+};
+
+/** `ensureImport`, `tryImport`, `releaseImports`. */
+export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensureImport' | 'tryImport' | 'releaseImports'> {
+  const ensure = async (input: ImportInput): Promise<Change> => {
+    const { claimant, peer, service, sources, loadBalancing, merge, adopt, exportName } = input;
+    const cluster = clusters.cluster(peer);
+    await requireNamespace(cluster, peer.name, service.namespace);
+    await requireRoom(cluster, input, merge);
+    // A source whose Peer is missing fails its share of the connections, so the Peer comes first.
+    await requirePeers(cluster, peer, sources);
+    const ref = sharedRef(IMPORT, service.name, service.namespace);
+    const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), {
+      claimant,
+      need: { port: service.port, sources, loadBalancing, merge, ...(exportName === undefined ? {} : { exportName }) },
+      adopt,
+    });
+    const hint = `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${service.name}\`.`;
+    await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], hint);
+    return changeOf(ensured);
+  };
   return {
-    async ensureImport(input) {
-      const { claimant, peer, service, sources, loadBalancing, merge, adopt, via } = input;
-      const cluster = clusters.cluster(peer);
-      await requireNamespace(cluster, peer.name, service.namespace);
-      const name = via ?? service.name;
-      await requireRoom(cluster, { ...input, service: { ...service, name } }, merge);
-      // A source whose Peer is missing fails its share of the connections, so the Peer comes first.
-      await requirePeers(cluster, peer, sources);
-      const ref = sharedRef(IMPORT, name, service.namespace);
-      const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), {
-        claimant,
-        need: { port: service.port, sources, loadBalancing, merge, ...(via === undefined ? {} : { exportName: service.name }) },
-        adopt,
-      });
-      const hint = `See \`kubectl --context ${cluster.context} -n ${service.namespace} describe import ${name}\`.`;
-      await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], hint);
-      return changeOf(ensured);
+    ensureImport: ensure,
+
+    tryImport({ via, service, ...input }) {
+      const trial = { loadBalancing: 'round-robin', merge: false, adopt: false, exportName: service.name } as const;
+      return ensure({ ...input, ...trial, service: { ...service, name: via } });
     },
 
     async releaseImports({ claimant, peer, scope, selection }) {

@@ -61,7 +61,7 @@ export async function trySources(run: Run, { service, access, verify }: ConnectR
         call: { activity: 'removeProbe', input: { claimant, peer, service, access } },
       };
       await run.step({ title: 'import new sources for trial', peer: place, undo: withdraw }, (activities) =>
-        activities.ensureImport({ claimant, peer, service, via, sources, loadBalancing: 'round-robin', merge: false, adopt: false }),
+        activities.tryImport({ claimant, peer, service, via, sources }),
       );
       await run.step({ title: 'try new sources', peer: place, patience: 'verify', undo: removeProbe }, (activities) =>
         activities.verifyConnection({ claimant, peer, service, via, access, verify, sources, connection: id }),

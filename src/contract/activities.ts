@@ -153,10 +153,10 @@ export interface Steps {
       readonly loadBalancing: LoadBalancing;
       readonly merge: boolean;
       readonly adopt: boolean;
-      /** Name of the Import; default: the service's. */
-      readonly via?: string;
     },
   ): Promise<Change>;
+  /** Opens the service by an Import of another name, which nobody else calls. Not an option of `ensureImport`: a worker that does not know it would add the sources to the import in use. */
+  tryImport(input: ConnectionInput & { readonly via: string; readonly sources: readonly string[] }): Promise<Change>;
   /** Policies on one peer: egress to `sources`, ingress from `importers`; either may be empty. */
   ensureAccess(
     input: ConnectionInput & {

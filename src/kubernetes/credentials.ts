@@ -112,7 +112,7 @@ export class CredentialReader {
   }
 
   private async ask(command: PluginCommand): Promise<Credential> {
-    if (this.known?.expiresAt !== undefined && this.known.expiresAt > Date.now()) return this.known;
+    if (this.known !== undefined && (this.known.expiresAt ?? Infinity) > Date.now()) return this.known;
     this.known = credentialOf(JSON.parse(await this.run(command)));
     return this.known;
   }
@@ -120,7 +120,9 @@ export class CredentialReader {
   /** Runs a plugin to its end and returns what it printed. What it says on standard error is nobody's: it may hold a token. */
   private async run({ command, args, env, apiVersion }: PluginCommand): Promise<string> {
     const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
-    const child = spawn(findProgram(command) ?? command, args, {
+    const program = findProgram(command);
+    if (program === undefined) throw new Error(`${command} is not in the PATH`);
+    const child = spawn(program, args, {
       env: {
         ...process.env,
         KUBERNETES_EXEC_INFO: JSON.stringify(info),

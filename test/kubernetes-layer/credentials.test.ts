@@ -1,9 +1,11 @@
 // Programs that a kubeconfig names: which are run, how, and how they end.
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { User } from '@kubernetes/client-node';
 import type { ObjectRef } from '../../src/kubernetes/kube-object';
 import { Cluster } from '../../src/kubernetes/cluster';
+import { CredentialReader } from '../../src/kubernetes/credentials';
 import { ClusterPool } from '../../src/kubernetes/cluster-pool';
 import { loadContext } from '../../src/kubernetes/kubeconfig';
 import { Transport } from '../../src/kubernetes/transport';
@@ -127,6 +129,29 @@ test('a PATH that the kubeconfig brings does not change which program is run', a
   await clusterFor(withPlugin('our-plugin', { env }), ['our-plugin']).get(REF);
   expect(existsSync(join(evil, 'ran'))).toBe(false);
   expect(existsSync(ran())).toBe(true);
+});
+
+test('a PATH that names the current directory does not lead there', async () => {
+  program('our-plugin');
+  const folder = join(server.directory, 'bin');
+  process.env['PATH'] = [relative(process.cwd(), folder), '', path].join(delimiter);
+  await expect(clusterFor(withPlugin('our-plugin'), ['our-plugin']).get(REF)).rejects.toMatchObject({ code: 'forbidden' });
+  expect(existsSync(ran())).toBe(false);
+});
+
+test('what a plugin brought without an end is used until it is refused', async () => {
+  const runs = join(server.directory, 'runs');
+  const command = program('plugin', `echo once >> ${runs}\necho '${TOKEN}'`);
+  const user = loadContext('scripted', server.kubeconfig({ user: { token: undefined, ...withPlugin(command) } }), [
+    command,
+  ]).getCurrentUser();
+  const reader = new CredentialReader();
+  const times = (): number => readFileSync(runs, 'utf8').trim().split('\n').length;
+  for (let use = 1; use <= 3; use += 1) await reader.applyAuthentication(user as User, {});
+  expect(times()).toBe(1);
+  reader.forget();
+  await reader.applyAuthentication(user as User, {});
+  expect(times()).toBe(2);
 });
 
 test('arguments reach the plugin as they are, with what Kubernetes tells of the request', async () => {

@@ -45,6 +45,7 @@ export function fakeActivities(): FakeActivities {
     releasePeerings: ({ selection }: Parameters<Steps['releasePeerings']>[0]) => ({ ...done, gone: selection.remotes ?? [] }),
     ensureExport: () => done,
     ensureImport: () => done,
+    tryImport: () => done,
     ensureAccess: () => done,
     verifyConnection: ({ peer }: Parameters<Steps['verifyConnection']>[0]) => ({
       peer: peer.name,

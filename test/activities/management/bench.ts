@@ -37,6 +37,7 @@ type ManagementSteps = Pick<
   | 'ensureExport'
   | 'releaseExports'
   | 'ensureImport'
+  | 'tryImport'
   | 'releaseImports'
   | 'ensureAccess'
   | 'verifyConnection'

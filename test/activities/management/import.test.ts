@@ -39,7 +39,13 @@ const sourcesNow = async (): Promise<string[]> => ((await bench.spec(REF))?.['so
 
 test('An Import by a name of its own asks its sources for the service, beside the Import of that service.', async () => {
   await ensure('a', ['east']);
-  await ensure('verification-1', ['south'], { via: 'try-verification-1' });
+  await bench.run('tryImport', {
+    claimant: claimant('verification-1'),
+    peer: bench.peer,
+    service: WEB,
+    via: 'try-verification-1',
+    sources: ['south'],
+  });
   const trial = objectRef('Import', WEB.namespace, 'try-verification-1');
   await expect(bench.spec(trial)).resolves.toMatchObject({
     sources: [{ peer: 'south', exportName: WEB.name, exportNamespace: WEB.namespace }],

@@ -58,9 +58,9 @@ test('A reachable Peer is defused, seen to be unreachable, and only then deleted
 test('A Peer that an Import still names is left as it is; a trial of new sources, which others take back, does not keep it.', async () => {
   await bench.startControlplane();
   await ensure('a');
-  const source = { peer: bench.peer, service: WEB, sources: ['east'], loadBalancing: 'round-robin', merge: false, adopt: false } as const;
-  await bench.run('ensureImport', { ...source, claimant: claimant('verification-1'), via: 'try-verification-1' });
-  await bench.run('ensureImport', { ...source, claimant: claimant('c') });
+  const source = { peer: bench.peer, service: WEB, sources: ['east'] };
+  await bench.run('tryImport', { ...source, claimant: claimant('verification-1'), via: 'try-verification-1' });
+  await bench.run('ensureImport', { ...source, claimant: claimant('c'), loadBalancing: 'round-robin', merge: false, adopt: false });
   bench.requests.length = 0;
   await expect(release('a')).rejects.toMatchObject({ code: 'in_use', object: `Import ${WEB.namespace}/${WEB.name}` });
   expect(writes()).toEqual([]);
