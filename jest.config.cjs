@@ -15,7 +15,7 @@ module.exports = {
     {
       ...project,
       displayName: 'real',
-      testMatch: ['conformance/*', 'workflows/{concurrency,fault-matrix,main-job,rights,verify}', 'clusterlink/definitions'].map(
+      testMatch: ['conformance/*', 'workflows/{concurrency,fault-matrix,main-job,rights}', 'clusterlink/definitions'].map(
         (files) => `<rootDir>/test/${files}.test.ts`,
       ),
       globals: { skyfabricBackend: 'real' },

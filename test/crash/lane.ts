@@ -12,6 +12,8 @@ const PEERS = ['east', 'west'] as const;
 const DEADLINES = { step: '5m', undo: '5m' };
 const SERVICE = { name: 'echo', namespace: 'demo' };
 const URL = 'http://echo.demo.svc:8080/';
+/** How a call fails whose service is not there. */
+const NOT_SERVED = /the name is unknown|connection refused/;
 
 export class Lane {
   /** A fabric that no other lane has. */
@@ -85,14 +87,14 @@ export class Lane {
     };
   }
 
-  /** What a client of the connected service hears: the cluster that answers, or `refused`. */
+  /** What a client of the connected service hears: the cluster that answers, or `refused`, or what else is wrong. */
   async callService(): Promise<string> {
     return this.harness.simulated
       .cluster('east')
       .fetchFrom({ namespace: 'demo', name: 'frontend' }, URL)
       .then(
         ({ body }) => (JSON.parse(body) as { cluster: string }).cluster,
-        () => 'refused',
+        (error: unknown) => (NOT_SERVED.test(String(error)) ? 'refused' : String(error)),
       );
   }
 
