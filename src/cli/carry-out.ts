@@ -39,7 +39,7 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
     const { workflowId, runId, attached } = run;
     if (flags.detach) {
       printResult(context.stdout, flags.format, { workflowId, runId, outcome: 'detached' }, () => oneLine(workflowId));
-      context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.', flags.target, session.address)}\n`);
+      context.stderr.write(`${leftText(workflowId, attached ? 'It was running already.' : 'Started.', flags.target)}\n`);
       return;
     }
     context.stderr.write(
@@ -61,9 +61,15 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
   });
 }
 
-/** Follows a run that is there, and prints its end; Ctrl-C only stops the watching. */
-export async function watchRun(context: CliContext, session: TemporalSession, flags: WaitFlags, workflowId: string): Promise<void> {
-  const handle = session.client.workflow.getHandle(workflowId);
+/** Follows a run that is there, by default the latest of its id, and prints its end; Ctrl-C only stops the watching. @returns its end */
+export async function watchRun(
+  context: CliContext,
+  session: TemporalSession,
+  flags: WaitFlags,
+  workflowId: string,
+  givenRunId?: string,
+): Promise<RunEnd<unknown>> {
+  const handle = session.client.workflow.getHandle(workflowId, givenRunId);
   const { runId, type } = await handle.describe();
   const pinned = session.client.workflow.getHandle(workflowId, runId);
   const end = await followRun<unknown>(session.client, pinned, {
@@ -74,6 +80,7 @@ export async function watchRun(context: CliContext, session: TemporalSession, fl
   });
   await reportEnd(context, session, flags, { render: () => `${oneLine(type)} is done.` }, { workflowId, runId }, end);
   context.exitCode = exitCodeOf(end, false);
+  return end;
 }
 
 async function reportEnd<R>(
@@ -92,9 +99,8 @@ async function reportEnd<R>(
     const text = format === 'table' && result !== undefined ? await plan.render(result, paintFor(stdout, env), readRegister) : '';
     printResult(stdout, format, { ...ids, ...end }, () => text);
   }
-  if (end.outcome === 'timed-out')
-    stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.', target, session.address)}\n`);
-  else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.', target, session.address)}\n`);
+  if (end.outcome === 'timed-out') stderr.write(`${leftText(ids.workflowId, 'Waited as long as --timeout allows.', target)}\n`);
+  else if (end.outcome === 'detached') stderr.write(`${leftText(ids.workflowId, 'Detached.', target)}\n`);
   else if (isBad(end)) {
     stderr.write(
       `${failureText(end.outcome, end.problem, end.rollback, paintFor(stderr, env))}\n${end.rollbackUnread === true ? `${unreadText(ids.workflowId, target)}\n` : ''}  Run: ${oneLine(ids.workflowId)} (${ids.runId})\n`,

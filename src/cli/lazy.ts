@@ -1,6 +1,7 @@
 // The heavy halves of the program (Temporal's client, its worker, Kubernetes), loaded only by the commands that need them:
 // help, completion and a mistyped flag answer at once.
 /* eslint-disable @typescript-eslint/no-require-imports -- `import()` in CommonJS wants file extensions, which differ between the compiled tree and its source */
+import type * as Cancel from './run-cancel';
 import type * as Cleanup from './run-cleanup';
 import type * as Codec from './codec-parts';
 import type * as Dev from './run-dev';
@@ -14,6 +15,7 @@ import type * as Worker from './run-worker';
 export const loadRuns = (): typeof Runs => require('./carry-out') as typeof Runs;
 export const loadQueries = (): typeof Queries => require('./queries') as typeof Queries;
 export const loadSession = (): typeof Session => require('./temporal-session') as typeof Session;
+export const loadCancel = (): typeof Cancel => require('./run-cancel') as typeof Cancel;
 export const loadCleanup = (): typeof Cleanup => require('./run-cleanup') as typeof Cleanup;
 export const loadDiagnose = (): typeof Diagnose => require('./run-diagnose') as typeof Diagnose;
 export const loadCodec = (): typeof Codec => require('./codec-parts') as typeof Codec;

@@ -1,6 +1,7 @@
 // The whole program, built around a context so that tests run it in-process.
 import { Command, CommanderError } from 'commander';
 import { bootstrapCommand } from './bootstrap';
+import { cancelCommand } from './cancel';
 import { checkCommand } from './check';
 import { cleanupCommand } from './cleanup';
 import { codecKeysCommand } from './codec-keys';
@@ -32,6 +33,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly MakeComman
   ['Temporal and workers:', [devCommand, workerCommand]],
   ['Fabrics:', [checkCommand, bootstrapCommand, linkCommand, unlinkCommand, teardownCommand, cleanupCommand]],
   ['Services:', [connectCommand, disconnectCommand]],
+  ['Runs:', [cancelCommand]],
   ['Looking:', [statusCommand, historyCommand, graphCommand, verifyCommand, diagnoseCommand]],
   ['Secrets:', [codecKeysCommand, codecServerCommand, sealCommand]],
   ['Shell:', [completionCommand]],

@@ -60,7 +60,7 @@ export async function listRuns(
       workflowId,
       runId,
       kind: type,
-      outcome: OUTCOMES[status.name] ?? 'running',
+      outcome: outcomeOf(status.name),
       startedAt: startTime.toISOString(),
       durationMs: (closeTime ?? new Date()).getTime() - startTime.getTime(),
     });
@@ -79,6 +79,11 @@ export async function runStatus(
   await requireWorkers(session, taskQueue);
   const status = await session.client.withDeadline(Date.now() + READ_DEADLINE_MS, () => readRunStatus(handle));
   return { workflowId, runId, ...status };
+}
+
+/** How a run stands, from Temporal's name of its status. */
+export function outcomeOf(statusName: string): RunSummary['outcome'] {
+  return OUTCOMES[statusName] ?? 'running';
 }
 
 const OUTCOMES: Readonly<Record<string, RunSummary['outcome']>> = {

@@ -41,31 +41,34 @@ function residueLine({ peer, object, why, owed }: Residue): string {
 /**
  * How to see to a run that nobody follows any more.
  * @param target as the flags gave it, for the commands to repeat
- * @param address of the server that has the run
  */
-export function leftText(workflowId: string, why: string, target: TemporalTarget, address: string): string {
-  const id = oneLine(workflowId);
+export function leftText(workflowId: string, why: string, target: TemporalTarget): string {
   return [
-    `${why} The run goes on: ${id}`,
-    `  Watch it:  skyfabric status ${id} --watch${flagsOf(target, '--temporal-namespace')}${codecFlag(target)}`,
-    '  Cancel it: repeat the command that started it, without --detach (it attaches), and press Ctrl-C; or',
-    `             temporal workflow cancel --workflow-id ${id}${flagsOf({ ...target, address }, '--namespace')}`,
+    `${why} The run goes on: ${oneLine(workflowId)}`,
+    `  Watch it:  ${watchCommand(workflowId, target)}`,
+    `  Cancel it: skyfabric cancel ${oneLine(workflowId)}${flagsOf(target)}`,
   ].join('\n');
+}
+
+/** The command that shows a run to its end. */
+export function watchCommand(workflowId: string, target: TemporalTarget): string {
+  return `skyfabric status ${oneLine(workflowId)} --watch${flagsOf(target)}`;
 }
 
 /** Where to look when the proof of an undoing could not be read. */
 export function unreadText(workflowId: string, target: TemporalTarget): string {
-  return `  How it was undone could not be read; see \`skyfabric status ${oneLine(workflowId)}${flagsOf(target, '--temporal-namespace')}${codecFlag(target)}\``;
+  return `  How it was undone could not be read; see \`skyfabric status ${oneLine(workflowId)}${flagsOf(target)}\``;
 }
 
-function flagsOf({ address, namespace, profile }: TemporalTarget, namespaceFlag: string): string {
-  const given = Object.entries({ '--address': address, [namespaceFlag]: namespace, '--profile': profile });
+/** The flags that name the same server; what the environment says need not be repeated. */
+function flagsOf({ address, namespace, profile, codecKeys, env }: TemporalTarget): string {
+  const given = Object.entries({
+    '--address': address,
+    '--temporal-namespace': namespace,
+    '--profile': profile,
+    '--codec-keys': env?.['SKYFABRIC_CODEC_KEYS'] ? undefined : codecKeys,
+  });
   return given.map(([flag, value]) => (value === undefined ? '' : ` ${flag} ${shellWord(oneLine(value))}`)).join('');
-}
-
-/** What the environment says need not be repeated. */
-function codecFlag({ codecKeys, env }: TemporalTarget): string {
-  return codecKeys === undefined || env?.['SKYFABRIC_CODEC_KEYS'] ? '' : ` --codec-keys ${shellWord(oneLine(codecKeys))}`;
 }
 
 function indented(text: string): string {

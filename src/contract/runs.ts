@@ -78,6 +78,11 @@ export function requestDigest({ request }: PreparedRun): string {
   );
 }
 
+/** Whether a workflow of this name is a run: something that a user has asked for, and that ends. */
+export function isRunKind(workflowType: string): workflowType is RunKind {
+  return Object.hasOwn(PREPARE, workflowType);
+}
+
 /** Reads the input of a run. @throws invalid, with every problem at once */
 export function prepareRun<K extends RunKind>(kind: K, input: Runs[K]['input']): PreparedRun {
   return PREPARE[kind](input);

@@ -49,7 +49,7 @@ export async function startRun<K extends RunKind>(
     throw new FabricError({
       code: 'conflict',
       message: `${workflowId} is running already, with other options`,
-      hint: `Wait for it (\`temporal workflow result -w ${workflowId}\`) or cancel it, then try again.`,
+      hint: `Wait for it (\`skyfabric status ${workflowId} --watch\`) or end it (\`skyfabric cancel ${workflowId}\`), then try again.`,
     });
   }
   return { workflowId, runId: started.firstExecutionRunId, attached: found?.['start'] !== memo.start, handle };

@@ -14,6 +14,7 @@ test('every command of the design is there', () => {
   expect([...commands].sort()).toEqual(
     [
       'bootstrap',
+      'cancel',
       'check',
       'cleanup',
       'codec-keys',

@@ -64,7 +64,7 @@ test.each([true, false])('no view lets an escape through (on a terminal: %s)', (
     ...status.steps.map(stepText),
     registerView(register, runs, paint),
     ...columns([[X, X]], [X, X]),
-    leftText(X, 'Detached.', target, X),
+    leftText(X, 'Detached.', target),
     unreadText(X, target),
   ];
   for (const text of texts) expect(withoutOurs(text)).not.toMatch(RAW);

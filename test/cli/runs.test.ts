@@ -193,7 +193,7 @@ test('a timeout leaves the run to itself and exits with 124', async () => {
     void fake.hang('deployGateway', 'west');
     const { code, stderr } = await runCli(['bootstrap', '--fabric', fabric, ...PEERS, '--timeout', '1s'], given);
     expect(code).toBe(124);
-    expect(stderr).toContain(`temporal workflow cancel --workflow-id bootstrap/${fabric}/east+west --address ${testAddress()}`);
+    expect(stderr).toContain(`Cancel it: skyfabric cancel bootstrap/${fabric}/east+west`);
     const handle = environment.client.workflow.getHandle(`bootstrap/${fabric}/east+west`);
     expect((await handle.describe()).status.name).toBe('RUNNING');
     await handle.terminate('by a test');

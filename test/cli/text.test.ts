@@ -149,8 +149,8 @@ test('an undoing that met nothing is told in one line', () => {
 
 test('commands to type next repeat the flags that were given', () => {
   const target = { address: 'temporal.example:7233', namespace: 'team', profile: "o'hara" };
-  expect(leftText('link/default/a+b', 'Detached.', target, target.address)).toMatchSnapshot();
-  expect(leftText('link/default/a+b', 'Detached.', {}, '127.0.0.1:7233')).toMatchSnapshot();
+  expect(leftText('link/default/a+b', 'Detached.', target)).toMatchSnapshot();
+  expect(leftText('link/default/a+b', 'Detached.', {})).toMatchSnapshot();
   expect(unreadText('link/default/a+b', target)).toBe(
     "  How it was undone could not be read; see `skyfabric status link/default/a+b --address temporal.example:7233 --temporal-namespace team --profile 'o'\\''hara'`",
   );

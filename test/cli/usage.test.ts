@@ -124,6 +124,8 @@ test.each<readonly [what: string, args: readonly string[]]>([
   ['link of a peer with itself', ['link', 'west', 'west', '--detach', '--timeout', '1m']],
   ['unlink with three peers', ['unlink', 'a', 'b', 'c']],
   ['teardown where nobody can be asked', ['teardown', '--peer', 'West']],
+  ['cancel without a run', ['cancel']],
+  ['cancel with a timeout for nothing', ['cancel', '', '--timeout', '1m']],
   ['status of a fabric with a wrong name', ['status', '--fabric', 'x" OR "1"="1', '-o', 'dot', '--timeout', '1m']],
   ['history with a wrong limit', ['history', '--limit', '0']],
   ['graph in a form that is none', ['graph', '-o', 'png']],
