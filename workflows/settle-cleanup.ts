@@ -2,10 +2,10 @@
 // it ends when nothing is owed any more. See docs/adr/0013-owed-cleanup.md.
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   executeChild,
-  isCancellation,
   ParentClosePolicy,
   proxyActivities,
   setCurrentDetails,
@@ -149,7 +149,8 @@ class Settling {
         this.publish();
         pauseMs = FIRST_PAUSE_MS;
       } catch (error) {
-        if (isCancellation(error)) throw error;
+        // A teardown that somebody has cancelled fails with a cancellation as well; only its own ends this workflow.
+        if (CancellationScope.current().consideredCancelled) throw error;
         // Somebody repeats the teardown by hand: that is an attempt under way, and when it has ended the next one finds what it left.
         if (error instanceof WorkflowExecutionAlreadyStartedError) {
           this.publish();

@@ -1,6 +1,7 @@
 // SettleCleanup by itself: debts that several peers share, and a teardown that somebody repeats by hand; activities only remember.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { CancelledFailure } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -110,6 +111,43 @@ test('a teardown that is repeated by hand is an attempt under way, not one that 
       await handle.signal(retrySignal, {});
       await handle.result();
       expect(fake.log()).toEqual(['readRegister']);
+    },
+  );
+});
+
+test('a teardown that somebody cancels is an attempt that failed, and is still owed', async () => {
+  let hanging: Promise<void> | undefined;
+  await withDebts(
+    (fabric) => [teardownOf(fabric)],
+    (_, fake) => {
+      hanging = fake.hang('readRegister');
+    },
+    async ({ fabric, handle, owed }) => {
+      await hanging;
+      await environment.client.workflow.getHandle(teardownWorkflowId(teardownRequest.parse({ fabric }))).cancel();
+      while ((await owed())[0]?.attempts !== 1) await delay(50);
+      expect(await owed()).toMatchObject([{ kind: 'teardown', attempts: 1, lastError: { code: 'cancelled' } }]);
+      await handle.signal(forgetSignal, { peers: ['south', 'west'] });
+      await handle.result();
+    },
+  );
+});
+
+test('when it is cancelled itself, it ends with what is under way', async () => {
+  let hanging: Promise<void> | undefined;
+  await withDebts(
+    (fabric) => [teardownOf(fabric)],
+    (_, fake) => {
+      hanging = fake.hang('readRegister');
+    },
+    async ({ fabric, handle }) => {
+      await hanging;
+      await handle.cancel();
+      await expect(handle.result()).rejects.toMatchObject({ cause: expect.any(CancelledFailure) });
+      await environment.client.workflow
+        .getHandle(teardownWorkflowId(teardownRequest.parse({ fabric })))
+        .terminate('by a test')
+        .catch(() => undefined);
     },
   );
 });
