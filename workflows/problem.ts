@@ -1,5 +1,5 @@
 // From whatever a step failed with to the Problem that is shown and returned.
-import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import type { Problem } from '../src/contract/status';
 import { isRecord } from '../src/model/problems';
 import { ERROR_CODES, FabricError, type ErrorCode } from '../src/errors/fabric-error';
@@ -8,7 +8,7 @@ import { ERROR_CODES, FabricError, type ErrorCode } from '../src/errors/fabric-e
 export function problemOf(error: unknown): Problem {
   if (isCancellation(error)) return { code: 'cancelled', message: 'cancelled' };
   if (error instanceof FabricError) return fields(error.code, error);
-  if (error instanceof ActivityFailure) return problemOf(error.cause);
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) return problemOf(error.cause);
   if (error instanceof ApplicationFailure) {
     const [detail] = error.details ?? [];
     const code = ERROR_CODES.find((known) => known === error.type) ?? 'internal';

@@ -76,6 +76,7 @@ test('a teardown that succeeds does not forget its own debt, which its next atte
     (_, fake) => fake.fail('readRegister', { code: 'unavailable', times: 1 }),
     async ({ handle, owed }) => {
       while ((await owed())[0]?.lastError === undefined) await delay(50);
+      expect((await owed())[0]?.lastError).toEqual({ code: 'unavailable', message: 'readRegister failed' });
       // As a teardown tells it before it has ended.
       await handle.signal(forgetSignal, { peers: ['south', 'west'], undoOnly: true });
       await handle.result();
