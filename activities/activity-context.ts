@@ -2,11 +2,14 @@
 // waiting for.
 import { Context } from '@temporalio/activity';
 import { FabricError } from '../src/errors/fabric-error';
+import { earlierIn, type Beat, type Finding } from './earlier-attempts';
 
 /** What an attempt needs to tell what it waited for in vain, before the server takes it for lost. */
 const MARGIN_MS = 5_000;
 /** Enough to look once, so that even a short attempt can tell what is missing. */
 const LEAST_WAIT_MS = 1_000;
+/** By how much a timer may come early. */
+const TIMER_SLACK_MS = 50;
 /** What an attempt needs to get anywhere. */
 const LEAST_ATTEMPT_MS = 3_000;
 
@@ -14,12 +17,14 @@ interface Attempt {
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch, by this machine's clock. */
   readonly endsAt: number;
+  /** The end of a wait that had less time than it wanted. */
+  cutAt: number;
   /** The end of all attempts. */
   readonly closesAt: number;
 }
 
 const attempts = new WeakMap<Context, Attempt>();
-const progress = new WeakMap<Context, string>();
+const beats = new WeakMap<Context, Beat>();
 
 /**
  * Starts the clock of an attempt. When its time is up, `signal` is aborted even if nobody can tell the worker so: a worker that is cut
@@ -43,7 +48,9 @@ export function beginAttempt(context: Context): { readonly signal: AbortSignal; 
   const timer = setTimeout(onTimeout, leftMs);
   if (cancellationSignal.aborted) onCancel();
   cancellationSignal.addEventListener('abort', onCancel, { once: true });
-  attempts.set(context, { signal: stop.signal, endsAt: Date.now() + leftMs, closesAt: Date.now() + leftInAllMs });
+  const beganAt = Date.now();
+  attempts.set(context, { signal: stop.signal, endsAt: beganAt + leftMs, cutAt: Infinity, closesAt: beganAt + leftInAllMs });
+  beats.set(context, { earlier: earlierIn(info.heartbeatDetails) });
   return { signal: stop.signal, end: () => clearTimeout(timer) };
 }
 
@@ -55,8 +62,11 @@ export function signal(): AbortSignal {
 
 /** How long a wait of an activity may last, in milliseconds: as wanted, but so that its attempt can still tell what it waited for. */
 export function withinAttempt(wantedMs: number): number {
-  const endsAt = attempts.get(Context.current())?.endsAt ?? Infinity;
-  return Math.min(wantedMs, Math.max(LEAST_WAIT_MS, endsAt - Date.now() - MARGIN_MS));
+  const attempt = attempts.get(Context.current());
+  if (attempt === undefined) return wantedMs;
+  const grantedMs = Math.min(wantedMs, Math.max(LEAST_WAIT_MS, attempt.endsAt - Date.now() - MARGIN_MS));
+  attempt.cutAt = grantedMs < wantedMs ? Date.now() + grantedMs : Infinity;
+  return grantedMs;
 }
 
 /**
@@ -70,14 +80,32 @@ export function isLastAttempt(context: Context): boolean {
   return (attempts.get(context)?.closesAt ?? Infinity) - Date.now() < pauseMs + LEAST_ATTEMPT_MS;
 }
 
+/** Whether the attempt's time is up, or that of a wait which had less than it wanted: so it may know no more than that. */
+export function hasRunOut(context: Context): boolean {
+  const { endsAt, cutAt } = attempts.get(context) ?? { endsAt: Infinity, cutAt: Infinity };
+  return Date.now() + TIMER_SLACK_MS >= Math.min(endsAt, cutAt);
+}
+
+/** What the latest attempt before this one failed with that did not run out of time. */
+export function earlierFinding(context: Context): Finding | undefined {
+  return beats.get(context)?.earlier;
+}
+
+/** Hands on to the attempts after this one what it failed with. */
+export function handOn(context: Context, earlier: Finding | undefined): void {
+  beats.set(context, { ...beats.get(context), earlier });
+  heartbeatAgain(context);
+}
+
 /** Says what the activity is doing, in its heartbeat: an operator reads it in the Temporal UI while the attempt runs. */
 export function tellProgress(message: string): void {
   const context = Context.current();
-  progress.set(context, message);
-  context.heartbeat(message);
+  beats.set(context, { ...beats.get(context), doing: message });
+  heartbeatAgain(context);
 }
 
 /** Repeats the last heartbeat, so that a quiet attempt is not taken for a dead one, and hears of its cancellation. */
 export function heartbeatAgain(context: Context): void {
-  context.heartbeat(progress.get(context));
+  const beat = beats.get(context);
+  context.heartbeat(beat?.earlier === undefined ? beat?.doing : beat);
 }

@@ -2,7 +2,8 @@
 import { Context } from '@temporalio/activity';
 import type { Attempted } from '../src/contract/activities';
 import { isFabricError } from '../src/errors/fabric-error';
-import { beginAttempt, heartbeatAgain, isLastAttempt } from './activity-context';
+import { beginAttempt, earlierFinding, handOn, hasRunOut, heartbeatAgain, isLastAttempt } from './activity-context';
+import { findingOf, insteadOf } from './earlier-attempts';
 import { toActivityFailure } from './failures';
 
 /** Well under any heartbeat timeout; the SDK thins out what it sends. */
@@ -26,7 +27,15 @@ export function attempt<Input, Value>(step: (input: Input) => Promise<Value>): (
       // Only what the end of its time broke off is told as that: an error that has something to say keeps its word.
       const timedOut = signal.aborted && !context.cancellationSignal.aborted;
       const cause: unknown = timedOut && !isFabricError(error) ? signal.reason : error;
-      throw toActivityFailure(cause, { peer: peerOf(input), attempts, isLast: isLastAttempt(context), signal: context.cancellationSignal });
+      const earlier = earlierFinding(context);
+      const ranOut = hasRunOut(context);
+      const instead = isFabricError(cause) ? insteadOf(cause, earlier, attempts, ranOut) : undefined;
+      const place = { peer: peerOf(input), attempts, isLast: isLastAttempt(context), signal: context.cancellationSignal };
+      const failure = toActivityFailure(instead ?? cause, place);
+      // An attempt whose time or worker went has found out nothing.
+      const found = ranOut || instead !== undefined || context.cancellationSignal.aborted ? undefined : findingOf(failure);
+      handOn(context, found ?? earlier);
+      throw failure;
     } finally {
       clearInterval(ticker);
       end();
