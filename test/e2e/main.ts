@@ -17,6 +17,7 @@ import { heal } from './scenarios/heal';
 import { links } from './scenarios/links';
 import { merge } from './scenarios/merge';
 import { rollbackBesideFabric, rollbackFromNothing } from './scenarios/rollback';
+import { rollout } from './scenarios/rollout';
 import { sources } from './scenarios/sources';
 import { teardown } from './scenarios/teardown';
 import { verify } from './scenarios/verify';
@@ -25,7 +26,7 @@ import { World, type Scenario, type WorldParts } from './world';
 
 /** Between these comes the bootstrap, and after them the teardown, whatever is chosen. */
 const BEFORE: readonly Scenario[] = [rollbackFromNothing];
-const AFTER: readonly Scenario[] = [sources, verify, merge, access, heal, links, rollbackBesideFabric];
+const AFTER: readonly Scenario[] = [sources, rollout, verify, merge, access, heal, links, rollbackBesideFabric];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
