@@ -23,7 +23,6 @@ export interface RunWishes {
 const MOST_RUNS = 100;
 const PARALLEL_RUNS = 4;
 const READ_DEADLINE_MS = 15_000;
-const QUERY_DEADLINE_MS = 5_000;
 /** A larger history would fill the archive by itself. */
 const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
 /** All of them are held in memory until the archive is packed. */
@@ -94,7 +93,7 @@ async function collectRun(
   const pending = pendingOf(described);
   archive.add([...folder, 'description.json'], { ...descriptionOf(described), pendingActivities: pending });
   if (described.taskQueue === answeringQueue) {
-    const status = await archive.attempt(`status of run ${workflowId}`, () => within(QUERY_DEADLINE_MS, () => readRunStatus(handle)));
+    const status = await archive.attempt(`status of run ${workflowId}`, () => within(READ_DEADLINE_MS, () => readRunStatus(handle)));
     if (status !== undefined) archive.add([...folder, 'status.json'], status);
   }
   let failure: string | undefined;
