@@ -2,7 +2,9 @@
 // waiting for.
 import { Context } from '@temporalio/activity';
 import { FabricError } from '../src/errors/fabric-error';
+import { guardWrites } from '../src/kubernetes/write-guard';
 import { earlierIn, type Beat, type Finding } from './earlier-attempts';
+import { tenureOf } from './tenure';
 
 /** What an attempt needs to tell what it waited for in vain, before the server takes it for lost. */
 const MARGIN_MS = 5_000;
@@ -28,7 +30,8 @@ const beats = new WeakMap<Context, Beat>();
 
 /**
  * Starts the clock of an attempt. When its time is up, `signal` is aborted even if nobody can tell the worker so: a worker that is cut
- * off from the server must not go on writing while the step is undone elsewhere. `end` stops the clock.
+ * off from the server must not go on writing while the step is undone elsewhere. Until then it must have been heard of lately to write
+ * anything under this signal. `end` stops the clock.
  */
 export function beginAttempt(context: Context): { readonly signal: AbortSignal; readonly end: () => void } {
   const { cancellationSignal, info } = context;
@@ -51,10 +54,15 @@ export function beginAttempt(context: Context): { readonly signal: AbortSignal; 
   const beganAt = Date.now();
   attempts.set(context, { signal: stop.signal, endsAt: beganAt + leftMs, cutAt: Infinity, closesAt: beganAt + leftInAllMs });
   beats.set(context, { earlier: earlierIn(info.heartbeatDetails) });
+  const tenure = tenureOf(context, () => toldBy(context));
+  if (tenure !== undefined) guardWrites(stop.signal, () => tenure.confirm());
   return { signal: stop.signal, end: () => clearTimeout(timer) };
 }
 
-/** Aborted when the activity is cancelled, its worker stops or its time is up; every request, watch and dial of an activity takes it. */
+/**
+ * Aborted when the activity is cancelled, its worker stops or its time is up; every request, watch and dial of an activity takes it.
+ * What is written otherwise than by a request to a cluster asks `mayWrite` of it first.
+ */
 export function signal(): AbortSignal {
   const context = Context.current();
   return attempts.get(context)?.signal ?? context.cancellationSignal;
@@ -106,6 +114,10 @@ export function tellProgress(message: string): void {
 
 /** Repeats the last heartbeat, so that a quiet attempt is not taken for a dead one, and hears of its cancellation. */
 export function heartbeatAgain(context: Context): void {
+  context.heartbeat(toldBy(context));
+}
+
+function toldBy(context: Context): unknown {
   const beat = beats.get(context);
-  context.heartbeat(beat?.earlier === undefined ? beat?.doing : beat);
+  return beat?.earlier === undefined ? beat?.doing : beat;
 }

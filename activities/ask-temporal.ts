@@ -2,6 +2,8 @@
 import { Context } from '@temporalio/activity';
 import { isGrpcServiceError, type Client } from '@temporalio/client';
 import { FabricError, isFabricError, type ErrorCode } from '../src/errors/fabric-error';
+import { mayWrite } from '../src/kubernetes/write-guard';
+import { signal } from './activity-context';
 
 /** gRPC status codes that no retry can mend. Source: google.rpc.Code. */
 const REFUSALS: { readonly [code: number]: ErrorCode } = { 3: 'invalid', 7: 'forbidden', 16: 'forbidden' };
@@ -20,6 +22,12 @@ export async function askTemporal<T>(what: string, workflowId: string, question:
     if (isFabricError(error)) throw error;
     throw unanswered(what, workflowId, error);
   }
+}
+
+/** As `askTemporal`, for what changes something there: not done by an attempt that has lost its step meanwhile. @throws unavailable */
+export async function tellTemporal<T>(what: string, workflowId: string, change: (client: Client) => Promise<T>): Promise<T> {
+  await mayWrite(signal());
+  return askTemporal(what, workflowId, change);
 }
 
 /** Why the server did not answer, in its own words. */

@@ -4,6 +4,7 @@ import type { Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
 import { inspectCertificate } from '../src/pki/certificate-facts';
 import { signPeerRequest } from '../src/pki/certificate';
+import { mayWrite } from '../src/kubernetes/write-guard';
 import { signal } from './activity-context';
 import type { ActivityDeps } from './deps';
 
@@ -19,6 +20,7 @@ export function authorityActivities({
         run: claimant.run,
         keyBits: certificates.authorityKeyBits,
         lifetimeDays: certificates.authorityDays,
+        mayWrite: () => mayWrite(signal()),
       });
       const { fingerprint256, notAfter } = inspectCertificate(certificatePem);
       if (notAfter <= new Date().toISOString()) {
@@ -47,6 +49,7 @@ export function authorityActivities({
         fabric: claimant.fabric,
         ...(scope === 'all' ? {} : { claim: claimant.id }),
         ...(scope === 'run' ? { run: claimant.run } : {}),
+        mayWrite: () => mayWrite(signal()),
       });
       return { changed, note: removed ? 'removed' : changed ? 'claim taken back' : 'not claimed by this run' };
     },

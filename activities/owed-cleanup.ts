@@ -10,14 +10,14 @@ import { readOwed } from '../src/contract/read-owed';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { settleWorkflowId } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
-import { askTemporal } from './ask-temporal';
+import { askTemporal, tellTemporal } from './ask-temporal';
 
 /** `oweCleanup`, `awaitSettled`, `forgetOwed`. @throws unavailable */
 export function owedCleanupActivities(): Pick<Steps, 'oweCleanup' | 'awaitSettled' | 'forgetOwed'> {
   return {
     async oweCleanup({ fabric, debts }) {
       const input: SettleInput = { fabric };
-      await ask(fabric, (client) =>
+      await tell(fabric, (client) =>
         client.workflow.signalWithStart('SettleCleanup', {
           workflowId: settleWorkflowId(fabric),
           taskQueue: Context.current().info.taskQueue,
@@ -44,7 +44,7 @@ export function owedCleanupActivities(): Pick<Steps, 'oweCleanup' | 'awaitSettle
     },
 
     async forgetOwed({ fabric, peers }) {
-      await ask(fabric, (client) =>
+      await tell(fabric, (client) =>
         client.workflow.getHandle(settleWorkflowId(fabric)).signal(forgetSignal, { peers, undoOnly: true }).catch(ignoreMissing),
       );
       return { changed: true };
@@ -54,6 +54,10 @@ export function owedCleanupActivities(): Pick<Steps, 'oweCleanup' | 'awaitSettle
 
 function ask<T>(fabric: string, question: (client: Client) => Promise<T>): Promise<T> {
   return askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), question);
+}
+
+function tell(fabric: string, change: (client: Client) => Promise<unknown>): Promise<unknown> {
+  return tellTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), change);
 }
 
 /** What concerns these peers, or the fabric itself. */

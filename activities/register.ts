@@ -7,7 +7,7 @@ import { readOwed } from '../src/contract/read-owed';
 import { readRegister } from '../src/contract/read-register';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId, settleWorkflowId } from '../src/contract/workflow-ids';
-import { askTemporal } from './ask-temporal';
+import { askTemporal, tellTemporal } from './ask-temporal';
 
 /** `readRegister`, `recordChange`, with the worker's own client. @throws unavailable */
 export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange'> {
@@ -21,7 +21,7 @@ export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange
     },
 
     async recordChange({ fabric, change }) {
-      await askTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) =>
+      await tellTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) =>
         client.workflow.signalWithStart('GuardFabric', {
           workflowId: guardWorkflowId(fabric),
           // Register steps run on the workflows' own task queue.

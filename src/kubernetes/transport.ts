@@ -10,6 +10,7 @@ import { CredentialReader, providerOf, requireCredentialFiles } from './credenti
 import { Deadline, untilAborted } from './deadline';
 import type { Subject } from './kubernetes-errors';
 import { connectionError, credentialError, describeSubject, refusalError, timeoutError } from './kubernetes-errors';
+import { mayWrite } from './write-guard';
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** How long credentials are used before client-node is asked again; it refreshes tokens and rereads files. */
@@ -88,8 +89,10 @@ export class Transport {
     config.addAuthenticator(this.reader);
   }
 
-  /** Sends a request and returns the answer's text. @throws as refusalError, connectionError and credentialError say */
+  /** Sends a request and returns the answer's text. @throws as refusalError, connectionError and credentialError say, and what the guard of its signal does */
   async send(request: TransportRequest): Promise<{ readonly status: number; readonly text: string }> {
+    // Not in the time that the API server is given.
+    if (request.method !== 'GET') await mayWrite(request.signal);
     const deadline = new Deadline(request.timeoutMs ?? this.options.requestTimeoutMs, request.signal);
     try {
       const response = await this.open(request, deadline.signal);
@@ -150,6 +153,8 @@ export class Transport {
     for (let attempt = 1; ; attempt += 1) {
       const cached = this.latest;
       const credentials = await untilAborted(this.currentCredentials(), signal);
+      // Credentials may have taken their time.
+      if (request.method !== 'GET') await untilAborted(mayWrite(request.signal), signal);
       const sent = this.dispatch(request, credentials, signal);
       let response: http.IncomingMessage;
       try {

@@ -40,6 +40,7 @@ export class AuthorityStore {
    * Sees to it that the fabric has an authority, and that the claim is on it.
    * A claim that is there already is left as it is, with the run that added it.
    * @param options.keyBits `lifetimeDays`: for a new authority; 4096 and 3650 by default.
+   * @param options.mayWrite asked before each write; what it throws is thrown, and nothing is written.
    * @returns `created`: this call made the authority; `changed`: it made the authority or added the claim
    * @throws FabricError `invalid`, `unavailable`, and what the backend throws
    */
@@ -49,6 +50,7 @@ export class AuthorityStore {
     readonly run: string;
     readonly keyBits?: number;
     readonly lifetimeDays?: number;
+    readonly mayWrite?: (() => Promise<void>) | undefined;
   }): Promise<{ certificatePem: string; created: boolean; changed: boolean }> {
     const { claim, run } = options;
     const fabric = requireDnsLabel(options.fabric, 'fabric');
@@ -60,6 +62,7 @@ export class AuthorityStore {
       }
       const { certificatePem, keyPem } = current?.record ?? (candidate ??= await this.create({ ...options, fabric }));
       const claims = { ...current?.record.claims, [claim]: { run } };
+      await options.mayWrite?.();
       const written = await this.backend.write(fabric, { certificatePem, keyPem, claims }, current?.version);
       return written ? { certificatePem, created: current === undefined, changed: true } : undefined;
     });
@@ -78,12 +81,14 @@ export class AuthorityStore {
   /**
    * Takes the claim away, or every claim when none is named, and the authority with its last one. Nothing there: nothing changes.
    * @param options.run with it, only a claim that this very run added: so undoing a run keeps what an earlier one relies on.
+   * @param options.mayWrite as for `ensure`.
    * @throws FabricError `invalid`, `unavailable`, and what the backend throws
    */
   async release(options: {
     readonly fabric: string;
     readonly claim?: string;
     readonly run?: string;
+    readonly mayWrite?: (() => Promise<void>) | undefined;
   }): Promise<{ changed: boolean; removed: boolean }> {
     const { claim, run } = options;
     const fabric = requireDnsLabel(options.fabric, 'fabric');
@@ -96,6 +101,7 @@ export class AuthorityStore {
       if (kept.length === held.length && held.length > 0) return { changed: false, removed: false };
       const removed = kept.length === 0;
       const claims = Object.fromEntries(kept);
+      await options.mayWrite?.();
       const written = removed
         ? await this.backend.remove(fabric, version)
         : await this.backend.write(fabric, { ...record, claims }, version);

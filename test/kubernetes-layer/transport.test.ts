@@ -9,6 +9,7 @@ import type { ObjectRef } from '../../src/kubernetes/kube-object';
 import { Cluster } from '../../src/kubernetes/cluster';
 import { loadContext } from '../../src/kubernetes/kubeconfig';
 import { Transport } from '../../src/kubernetes/transport';
+import { guardWrites } from '../../src/kubernetes/write-guard';
 import type { ScriptedServer } from './scripted-server';
 import { answer, startScriptedServer, statusBody } from './scripted-server';
 
@@ -334,3 +335,32 @@ async function freePort(): Promise<number> {
 function readText(path: string): string {
   return readFileSync(path, 'utf8');
 }
+
+test('the guard of a signal is asked before each write under it, and before no read; what it refuses is not sent', async () => {
+  const { signal } = new AbortController();
+  let asked = 0;
+  let refuses = false;
+  guardWrites(signal, async () => {
+    asked += 1;
+    if (refuses) throw new Error('not yours');
+  });
+  const cluster = server.client();
+  await cluster.get(REF, signal);
+  expect(asked).toBe(0);
+  await cluster.create(OBJECT, signal);
+  expect(asked).toBeGreaterThan(0);
+  refuses = true;
+  await expect(cluster.replace(OBJECT, signal)).rejects.toThrow('not yours');
+  await expect(cluster.delete(REF, { signal })).rejects.toThrow('not yours');
+  await expect(cluster.apply(OBJECT, { signal })).rejects.toThrow('not yours');
+  expect(server.requests.filter((request) => !request.startsWith('GET'))).toHaveLength(1);
+});
+
+test('a guard that does not answer is not waited for once its signal is aborted', async () => {
+  const stop = new AbortController();
+  guardWrites(stop.signal, () => new Promise(() => undefined));
+  const creating = server.client().create(OBJECT, stop.signal);
+  stop.abort(new Error('cancelled'));
+  await expect(creating).rejects.toThrow('cancelled');
+  expect(server.requests).toEqual([]);
+});
