@@ -189,7 +189,10 @@ export class Run {
     const step = this.open(options.title, options.peer);
     if (options.undo !== undefined) this.register(options.undo, options.peer, step.id);
     try {
-      const { value, attempts } = await act(this.activities(step.id, options.title, options.peer, options.patience ?? 'act'));
+      const activities = this.activities(step.id, options.title, options.peer, options.patience ?? 'act');
+      // A peer's own worker may never have been there: the step's time is the time to wait for it.
+      const isElsewhere = options.peer?.taskQueue !== undefined;
+      const { value, attempts } = await (isElsewhere ? act(activities) : untilAnswered('step-until-answered', () => act(activities)));
       if (isChange(value) && value.changed) this.changed = true;
       this.close(step, { state: 'done', attempts, ...noteOf(value) });
       return value;
@@ -286,7 +289,9 @@ export class Run {
       for (const step of steps) step.state = 'undoing';
       this.publish();
       try {
-        await untilAnswered(() => callUndo(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'), entry.undo.call));
+        await untilAnswered('undo-until-answered', () =>
+          callUndo(this.activities(id, `undo: ${entry.undo.title}`, entry.peer, 'undo'), entry.undo.call),
+        );
         for (const step of steps) {
           step.state = 'undone';
           // What it had done is no longer so.
@@ -330,7 +335,9 @@ export class Run {
       // Where undoing has failed already the cluster is away, and is not waited for once more.
       const patience = this.residue.some((left) => left.peer === name) ? 'look' : 'undo';
       const activities = this.activities(`${idOf('compare inventory', peer)}/undo`, 'undo: compare inventory', peer, patience);
-      const { value } = await untilAnswered(() => activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) }));
+      const { value } = await untilAnswered('undo-until-answered', () =>
+        activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) }),
+      );
       this.counts.set(name, { before: before.length, after: value.entries.length });
       return differences(before, value.entries, this.claims).map((difference) => ({ peer: name, ...difference }));
     } catch (error) {
@@ -372,20 +379,22 @@ export class Run {
   }
 }
 
-/** How often an undo is begun whose worker did not come back in time. */
-const MOST_UNDO_ROUNDS = 4;
+/** How often a step or an undo is begun whose worker did not come back in time. */
+const MOST_ROUNDS = 4;
 
 /**
- * Carries out an undo, and begins it anew when its time ran out without an answer. A worker that tries tells in time what it failed with,
+ * Carries out an activity, and begins it anew when its time ran out without an answer. A worker that tries tells in time what it failed with,
  * so nobody was there: the machine that ran both worker and server was off, say. A peer whose own worker is gone for good is given up in the end.
+ * @param patch since when: runs that were begun before fail
  */
-async function untilAnswered<T>(act: () => Promise<T>): Promise<T> {
+async function untilAnswered<T>(patch: `${string}-until-answered`, act: () => Promise<T>): Promise<T> {
   for (let round = 1; ; round += 1) {
     try {
       return await act();
     } catch (error) {
       const isUnanswered = error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
-      if (!isUnanswered || round === MOST_UNDO_ROUNDS || !patched('undo-until-answered')) throw error;
+      const isOver = !isUnanswered || round === MOST_ROUNDS || CancellationScope.current().consideredCancelled;
+      if (isOver || !patched(patch)) throw error;
     }
   }
 }

@@ -7,7 +7,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { BootstrapResult, RunFailure } from '../../src/contract/results';
 import type { BootstrapRequestInput } from '../../src/model/requests';
-import { readRunStatus, startRun } from '../../src/temporal/runs';
+import { readRunStatus, startRun, type StartedRun } from '../../src/temporal/runs';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from './fake-activities';
 
@@ -264,29 +264,79 @@ test('a step that is retried tells its attempts', async () => {
   expect(status.steps.find((step) => step.id === 'fabric/ensure-fabric-authority')).toMatchObject({ state: 'done', attempts: 2 });
 });
 
+/** A worker that is stopped while the activity runs, which is to be tried again then; `begun` resolves when it does. */
+function stoppingIn(
+  fake: FakeActivities,
+  name: 'preflight' | 'releaseGateway',
+): { readonly activities: object; readonly begun: Promise<void> } {
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const stopped = async (): Promise<never> => {
+    begin();
+    await Context.current().cancelled.catch(() => undefined);
+    throw ApplicationFailure.retryable('the worker was stopped', 'unavailable');
+  };
+  return { activities: { ...fake.activities, [name]: stopped }, begun };
+}
+
+async function untilTimedOut(handle: Pick<StartedRun<unknown>['handle'], 'fetchHistory'>, times: number): Promise<void> {
+  const count = async (): Promise<number> =>
+    ((await handle.fetchHistory()).events ?? []).filter(({ activityTaskTimedOutEventAttributes: one }) => one != null).length;
+  while ((await count()) < times) await delay(100);
+}
+
+test('a step whose time ran out while no worker was there goes on when one is back', async () => {
+  const fake = fakeActivities();
+  const taskQueue = uniqueTaskQueue();
+  const { activities, begun } = stoppingIn(fake, 'preflight');
+  const handle = await withWorker(environment, { taskQueue, activities }, async () => {
+    const started = await startRun(environment.client, 'BootstrapFabric', request({ deadlines: { step: '3s', undo: '10s' } }), taskQueue);
+    await begun;
+    return started.handle;
+  });
+  await untilTimedOut(handle, 3);
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    expect(await handle.result()).toMatchObject({ changed: true, failed: [], residue: [] });
+  });
+});
+
+test('a run that was to be cancelled while no worker was there ends as cancelled when one is back', async () => {
+  const fake = fakeActivities();
+  const taskQueue = uniqueTaskQueue();
+  const { activities, begun } = stoppingIn(fake, 'preflight');
+  const handle = await withWorker(environment, { taskQueue, activities }, async () => {
+    const started = await startRun(environment.client, 'BootstrapFabric', request({ deadlines: { step: '3s', undo: '10s' } }), taskQueue);
+    await begun;
+    return started.handle;
+  });
+  await handle.cancel();
+  await untilTimedOut(handle, 3);
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+  });
+  expect(fake.log().filter((entry) => entry.endsWith('preflight'))).toEqual([]);
+});
+
+test('a step for a worker of the peer itself, which is not there, is given up when its time is over', async () => {
+  const fake = fakeActivities();
+  const input = request({ deadlines: { step: '3s', undo: '10s' } });
+  const peers = input.peers.map((peer) => (peer.name === 'south' ? { ...peer, taskQueue: uniqueTaskQueue() } : peer));
+  const { error } = await bootstrap(fake, { ...input, peers });
+  expect(failureOf(error)).toMatchObject({ type: 'unready', message: expect.stringContaining('no answer in time') as string });
+});
+
 test('an undo whose time ran out while no worker was there is carried out when one is back', async () => {
   const fake = fakeActivities();
   fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
   const taskQueue = uniqueTaskQueue();
-  let begun: () => void = () => undefined;
-  const undoing = new Promise<void>((resolve) => (begun = resolve));
-  const stopping = {
-    ...fake.activities,
-    // Ends with its worker, and is to be tried again.
-    releaseGateway: async () => {
-      begun();
-      await Context.current().cancelled.catch(() => undefined);
-      throw ApplicationFailure.retryable('the worker was stopped', 'unavailable');
-    },
-  };
-  const handle = await withWorker(environment, { taskQueue, activities: stopping }, async () => {
+  const { activities, begun } = stoppingIn(fake, 'releaseGateway');
+  const handle = await withWorker(environment, { taskQueue, activities }, async () => {
     const started = await startRun(environment.client, 'BootstrapFabric', request({ deadlines: { step: '10s', undo: '3s' } }), taskQueue);
-    await undoing;
+    await begun;
     return started.handle;
   });
-  const timedOut = async (): Promise<boolean> =>
-    ((await handle.fetchHistory()).events ?? []).filter(({ activityTaskTimedOutEventAttributes: one }) => one != null).length === 3;
-  while (!(await timedOut())) await delay(100);
+  await untilTimedOut(handle, 3);
   await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
     const [details] = failureOf(await handle.result().catch((caught: unknown) => caught)).details as [RunFailure];
     expect(details.rollback).toMatchObject({ failedPeer: 'east', residue: [] });
