@@ -40,7 +40,7 @@ export interface Broken {
 type StartedRun = Outcome<unknown>['run'];
 
 /** A run that stands at its point. */
-interface Stopped extends Placed {
+export interface Stopped extends Placed {
   readonly before: object;
   readonly run: StartedRun;
 }
@@ -193,9 +193,7 @@ export class Killing {
   /** Resolves when the scenario's next run waits at the point. */
   private async reach(lane: Lane, scenario: Scenario, point: Point): Promise<void> {
     if ('write' in point) {
-      const { cluster, write, answeredAfterMs } = point;
-      const fault = answeredAfterMs === undefined ? { fault: 'hang' as const } : { fault: 'slow' as const, delayMs: answeredAfterMs };
-      const waiting = lane.harness.faults.add({ match: { server: cluster, ...WRITES }, ...fault, nth: write });
+      const waiting = lane.harness.faults.add({ match: { server: point.cluster, ...WRITES }, fault: 'hang', nth: point.write });
       await until(() => waiting.fired() === 1);
     } else {
       const { workflowId } = prepareRun(scenario.kind, scenario.input(lane));
@@ -220,7 +218,7 @@ async function refuseIfGoneOn(one: Stopped): Promise<void> {
 }
 
 /** How a run ended, made sure of: whole, with all that it promises, or as it was. */
-async function lookAtEnd(one: Stopped, killedAt: number): Promise<Ended> {
+export async function lookAtEnd(one: Stopped, killedAt: number): Promise<Ended> {
   const { lane, scenario, point, run, before, model } = one;
   const outcome = await outcomeOf(run);
   const recoveryMs = Date.now() - killedAt;
@@ -288,7 +286,7 @@ const hasCancelReached = (history: History, point: Point): boolean => {
 };
 
 /** Asks until it is so. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await delay(POLL_MS);
 }
 

@@ -7,13 +7,13 @@ import { ORCHESTRATOR } from '../support/user-agent';
 import type { Scenario } from './lane';
 
 /** What becomes of the run besides being killed: nothing; its last step fails for good; it is cancelled where it is killed. */
-type Fate = 'goes on' | 'fails' | 'is cancelled';
+export type Fate = 'goes on' | 'fails' | 'is cancelled';
 
 /** Between which two things a run is killed. */
 export type Point = { readonly fate: Fate } & (
   | { readonly activityId: string; readonly moment: Moment }
-  /** While the worker waits for the answer to its nth write to this cluster, which is carried out and answered late, or else never. */
-  | { readonly cluster: string; readonly write: number; readonly answeredAfterMs?: number }
+  /** While the worker waits for the answer to its nth write to this cluster, which is never carried out. */
+  | { readonly cluster: string; readonly write: number }
 );
 
 /** What a run does. */

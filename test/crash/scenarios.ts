@@ -81,3 +81,10 @@ export const SCENARIOS: readonly Scenario[] = [
     answer: 'west',
   },
 ];
+
+/** The scenario of this title. */
+export function scenarioOf(title: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario.title === title);
+  if (found === undefined) throw new Error(`there is no scenario ${title}`);
+  return found;
+}

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { testAddress, testBundle, uniqueTaskQueue } from '../support/temporal';
+import type { WorkerSetup } from '../support/worker-process';
 import { Killing } from './killing';
 import { Lane } from './lane';
 
@@ -14,10 +15,10 @@ export interface Stage {
 }
 
 /** @param address of the Temporal server; default: the shared one */
-export async function openStage(laneCount: number, address = testAddress()): Promise<Stage> {
+export async function openStage(laneCount: number, tuning: WorkerSetup['tuning'] = {}, address = testAddress()): Promise<Stage> {
   const keyDirectory = await mkdtemp(join(tmpdir(), 'skyfabric-keys-'));
   const worker = { taskQueue: uniqueTaskQueue(), keyDirectory, address };
-  const killing = await Killing.start({ ...worker, bundlePath: testBundle().codePath });
+  const killing = await Killing.start({ ...worker, bundlePath: testBundle().codePath, tuning });
   const lanes: Lane[] = [];
   // One by one: their requests have deadlines, and all of them are served by this process.
   while (lanes.length < laneCount) lanes.push(await Lane.open(worker));

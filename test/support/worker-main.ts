@@ -45,6 +45,7 @@ async function work(setup: WorkerSetup, first: readonly Hold[]): Promise<void> {
       }),
     ),
     workflowBundle: { codePath: setup.bundlePath },
+    ...setup.tuning,
   });
   const running = worker.run();
   report({ ready: true });

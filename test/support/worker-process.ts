@@ -11,6 +11,12 @@ export interface WorkerSetup {
   readonly taskQueue: string;
   readonly bundlePath: string;
   readonly keyDirectory: string;
+  /** Further options of the SDK's worker. */
+  readonly tuning?: {
+    readonly maxConcurrentActivityTaskExecutions?: number;
+    readonly maxCachedWorkflows?: number;
+    readonly maxConcurrentWorkflowTaskPolls?: number;
+  };
 }
 
 /** What the worker is told; `freeze` is the last. */
