@@ -164,6 +164,12 @@ export class Killing {
     return this.workers[0] as WorkerProcess;
   }
 
+  /** Kills one of several. */
+  async lose(worker: WorkerProcess): Promise<void> {
+    this.workers = this.workers.filter((other) => other !== worker);
+    await worker.kill();
+  }
+
   everyWorker(act: (worker: WorkerProcess) => void): void {
     this.workers.forEach(act);
   }

@@ -32,7 +32,7 @@ beforeAll(async () => {
   start = (port) => startDevServer({ binary, port, dbFilename: join(directory, 'temporal.db') });
   server = await start();
   stage = await openStage(RUNS.length, {}, server.address);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   try {
     await stage.close();
@@ -40,7 +40,7 @@ afterAll(async () => {
     await server.close();
     await rm(directory, { recursive: true, force: true });
   }
-}, 120_000);
+}, 300_000);
 
 /** Kills the server, and starts it again where it was. */
 async function restart(meanwhile: () => Promise<unknown> = async () => undefined): Promise<void> {
