@@ -167,3 +167,14 @@ test('a store in which others are first every time is given up as unavailable', 
   const store = new AuthorityStore(refusing, async () => ({ certificatePem: '', keyPem: '' }));
   await expect(store.ensure({ fabric: 'demo', claim: 'a', run: '1' })).rejects.toMatchObject({ code: 'unavailable' });
 });
+
+test('what may not be written is not, neither an authority nor its removal', async () => {
+  const store = new AuthorityStore(new SecretBackend(new FakeSecrets(), 'skyfabric'), async () => prepared[0] as KeyedCertificate);
+  const mayWrite = (): Promise<void> => Promise.reject(new Error('not yours'));
+  const claim = { fabric: 'demo', claim: 'a', run: '1' };
+  await expect(store.ensure({ ...claim, mayWrite })).rejects.toThrow('not yours');
+  await expect(store.load('demo')).rejects.toMatchObject({ code: 'not_found' });
+  await store.ensure(claim);
+  await expect(store.release({ ...claim, mayWrite })).rejects.toThrow('not yours');
+  expect(await store.release(claim)).toEqual({ changed: true, removed: true });
+});
