@@ -47,7 +47,7 @@ export interface Stopped extends Placed {
 
 const POLL_MS = 50;
 /** Long enough for a busy machine. */
-const REACH_MS = 60_000;
+const REACH_MS = 120_000;
 
 /** A worker, and what is done to it. */
 export class Killing {
