@@ -41,13 +41,13 @@ export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
     await awaitConditions(cluster, ref, [CONDITION.importTargetPortValid, CONDITION.importServiceValid], hint);
     return changeOf(ensured);
   };
+  const tryBeside = ({ via, service, ...input }: Parameters<Steps['tryImport']>[0]): Promise<Change> => {
+    const trial = { loadBalancing: 'round-robin', merge: false, adopt: false, exportName: service.name } as const;
+    return ensure({ ...input, ...trial, service: { ...service, name: via } });
+  };
   return {
-    ensureImport: ensure,
-
-    tryImport({ via, service, ...input }) {
-      const trial = { loadBalancing: 'round-robin', merge: false, adopt: false, exportName: service.name } as const;
-      return ensure({ ...input, ...trial, service: { ...service, name: via } });
-    },
+    ensureImport: ({ via, ...input }) => (via === undefined ? ensure(input) : tryBeside({ ...input, via })),
+    tryImport: tryBeside,
 
     async releaseImports({ claimant, peer, scope, selection }) {
       const cluster = clusters.cluster(peer);

@@ -1,5 +1,6 @@
 // Sources that are to join an import in use are tried beside it first: ClusterLink gives a source its share of the connections at once,
 // and one that then does not answer fails them.
+import { patched } from '@temporalio/workflow';
 import type { RegisteredPeer } from '../src/contract/register';
 import { claimIdOf } from '../src/contract/workflow-ids';
 import type { Placement } from '../src/model/connection';
@@ -61,7 +62,9 @@ export async function trySources(run: Run, { service, access, verify }: ConnectR
         call: { activity: 'removeProbe', input: { claimant, peer, service, access } },
       };
       await run.step({ title: 'import new sources for trial', peer: place, undo: withdraw }, (activities) =>
-        activities.tryImport({ claimant, peer, service, via, sources }),
+        patched('try-import')
+          ? activities.tryImport({ claimant, peer, service, via, sources })
+          : activities.ensureImport({ claimant, peer, service, via, sources, loadBalancing: 'round-robin', merge: false, adopt: false }),
       );
       await run.step({ title: 'try new sources', peer: place, patience: 'verify', undo: removeProbe }, (activities) =>
         activities.verifyConnection({ claimant, peer, service, via, access, verify, sources, connection: id }),

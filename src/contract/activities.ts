@@ -153,6 +153,8 @@ export interface Steps {
       readonly loadBalancing: LoadBalancing;
       readonly merge: boolean;
       readonly adopt: boolean;
+      /** As of `tryImport`, by runs that began before there was one. */
+      readonly via?: string;
     },
   ): Promise<Change>;
   /** Opens the service by an Import of another name, which nobody else calls. Not an option of `ensureImport`: a worker that does not know it would add the sources to the import in use. */
