@@ -1,10 +1,10 @@
 // Every claim on a peer, and how the runs that made them fare: from these two follows what nobody answers for any more.
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { ClaimHolder, RunState, Steps } from '../src/contract/activities';
 import { settleWorkflowId } from '../src/contract/workflow-ids';
 import { readClaims } from '../src/kubernetes/claim-marks';
 import { listManaged } from '../src/kubernetes/inventory';
-import { describeRef, refOf } from '../src/kubernetes/kube-object';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { signal } from './activity-context';
 import { askTemporal } from './ask-temporal';
 import type { ActivityDeps } from './deps';
@@ -17,33 +17,52 @@ export function claimListActivities({ clusters }: ActivityDeps): Pick<Steps, 'li
     async listClaims({ fabric, peer }) {
       const cluster = clusters.cluster(peer);
       const namespaces = await namespacesToLookAt(cluster, peer.namespace, signal());
-      const holders = new Map<string, ClaimHolder & { readonly objects: string[] }>();
-      for (const object of await listManaged(cluster, { fabric, namespaces, signal: signal() })) {
-        for (const { id, by, run } of readClaims<unknown>(object)) {
-          const key = `${id} ${run}`;
-          const holder = holders.get(key) ?? { claim: id, by, run, objects: [] };
-          holder.objects.push(describeRef(refOf(object)));
-          holders.set(key, holder);
-        }
-      }
-      return { holders: [...holders.values()] };
+      const objects = await listManaged(cluster, { fabric, namespaces, signal: signal() });
+      return { holders: holdersOf(objects.filter(({ kind }) => kind !== 'Job')) };
     },
 
     async judgeRuns({ fabric, runs }) {
-      const states = await inParallel(runs, ({ by, run }) =>
-        askTemporal(`The run ${by}`, settleWorkflowId(fabric), async (client): Promise<RunState> => {
-          try {
-            const { status } = await client.workflow.getHandle(by, run).describe();
-            return STATES[status.name] ?? 'unknown';
-          } catch (error) {
-            if (error instanceof WorkflowNotFoundError) return 'unknown';
-            throw error;
-          }
+      const judged = await inParallel(runs, ({ by, run }) =>
+        askTemporal(`The run ${by}`, settleWorkflowId(fabric), async (client): Promise<{ state: RunState; repeated: boolean }> => {
+          const { state } = await describeRun(client, by, run);
+          if (state === 'running' || state === 'done') return { state, repeated: false };
+          const latest = await describeRun(client, by);
+          const isLater = latest.run !== undefined && latest.run !== run;
+          return {
+            state: isLater && latest.state === 'running' ? 'running' : state,
+            repeated: isLater && latest.state === 'done',
+          };
         }),
       );
-      return { states };
+      return { states: judged.map(({ state }) => state), repeated: judged.map(({ repeated }) => repeated) };
     },
   };
+}
+
+/** Each claim of each run, with what carries it. */
+function holdersOf(objects: readonly KubeObject[]): ClaimHolder[] {
+  const holders = new Map<string, { claim: string; by: string; run: string; changes?: boolean; objects: string[] }>();
+  for (const object of objects) {
+    for (const { id, by, run, earlier } of readClaims<unknown>(object)) {
+      const key = `${id} ${run}`;
+      const holder = holders.get(key) ?? { claim: id, by, run, objects: [] };
+      if (earlier !== undefined) holder.changes = true;
+      holder.objects.push(describeRef(refOf(object)));
+      holders.set(key, holder);
+    }
+  }
+  return [...holders.values()];
+}
+
+/** How a run stands. @param run default: the latest of that workflow id */
+async function describeRun(client: Client, by: string, run?: string): Promise<{ readonly state: RunState; readonly run?: string }> {
+  try {
+    const { status, runId } = await client.workflow.getHandle(by, run).describe();
+    return { state: STATES[status.name] ?? 'unknown', run: runId };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { state: 'unknown' };
+    throw error;
+  }
 }
 
 const STATES: Readonly<Record<string, RunState>> = {

@@ -4,7 +4,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { Steps } from '../src/contract/activities';
 import { forgetSignal, oweSignal, retrySignal } from '../src/contract/messages';
-import type { SettleInput } from '../src/contract/debts';
+import { concerns, type SettleInput } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import { readOwed } from '../src/contract/read-owed';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
@@ -62,7 +62,7 @@ function tell(fabric: string, change: (client: Client) => Promise<unknown>): Pro
 
 /** What concerns these peers, or the fabric itself. */
 function owedTo(peers: readonly string[], owed: readonly OwedCleanup[]): OwedCleanup[] {
-  return owed.filter((one) => one.peers.length === 0 || one.peers.some((peer) => peers.includes(peer)));
+  return owed.filter((one) => concerns(one.peers, peers));
 }
 
 function stillOwed(fabric: string, { by, peers, left, attempts, lastError }: OwedCleanup, count: number): FabricError {

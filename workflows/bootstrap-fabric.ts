@@ -1,5 +1,7 @@
 // BootstrapFabric: bare clusters become the peers of a fabric, and are linked.
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
+import { concerns } from '../src/contract/debts';
+import type { OwedCleanup } from '../src/contract/owed';
 import { emptyRegister, type Register, type RegisteredPeer } from '../src/contract/register';
 import type { BootstrapResult, CheckFinding, PeerResult } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
@@ -100,8 +102,8 @@ interface Inspection {
 /** Looks at every cluster, and tells every problem found. @throws the problems, unless healthy peers are to be kept */
 async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection> {
   const { fabric, clusterlink } = request;
-  const look = (): Promise<Looks<Seen>> =>
-    lookAtEach(request.peers, async (peer) => {
+  const look = (peers: readonly Peer[]): Promise<Looks<Seen>> =>
+    lookAtEach(peers, async (peer) => {
       const [seen] = await together([
         () => run.step({ title: 'preflight', peer, patience: 'look' }, (activities) => activities.preflight({ fabric, peer, clusterlink })),
         () => run.recordInventory(peer),
@@ -110,12 +112,14 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
     });
   const [known, first] = await together([
     () => run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric })),
-    look,
+    () => look(request.peers),
   ]);
-  const names = request.peers.map(({ name }) => name);
-  const settled = await run.awaitSettled(known.owed ?? [], names);
-  const { found, failures } = settled ? await look() : first;
   const keepHealthy = request.onFailure === 'keep-healthy';
+  const { settled, unsettled } = await settleOwed(run, request, known.owed ?? []);
+  const away = new Set(unsettled.map(({ peer }) => peer));
+  const looks = settled ? await look(request.peers.filter(({ name }) => !away.has(name))) : first;
+  const found = looks.found.filter(({ peer }) => !away.has(peer.name));
+  const failures = [...unsettled, ...looks.failures.filter(({ peer }) => !away.has(peer))];
   if (failures.length > 0 && !keepHealthy) throw allOf(failures);
   const register = known.register ?? emptyRegister(fabric);
   const unfit = unfitPeers(found, register);
@@ -130,6 +134,25 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
   const failed = [...failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) })), ...unfit];
   const fit = found.filter(({ peer }) => !failed.some((other) => other.peer === peer.name));
   return { register, clusterUids: new Map(fit.map(({ peer, clusterUid }) => [peer.name, clusterUid])), failed };
+}
+
+/** Waits for what earlier runs owe the peers; with `keep-healthy` a peer that is owed something still is told, and stops nobody else. @throws pending */
+async function settleOwed(
+  run: Run,
+  { peers, onFailure }: BootstrapRequest,
+  owed: readonly OwedCleanup[],
+): Promise<{ readonly settled: boolean; readonly unsettled: Looks<unknown>['failures'] }> {
+  const debtors = peers.filter(({ name }) => owed.some((debt) => concerns(debt.peers, [name])));
+  const names = peers.map(({ name }) => name);
+  if (debtors.length === 0 || onFailure === 'rollback' || !patched('settled-by-peer')) {
+    return { settled: await run.awaitSettled(owed, names), unsettled: [] };
+  }
+  await run.awaitSettled(
+    owed.filter((debt) => debt.peers.length === 0),
+    [],
+  );
+  const { failures } = await lookAtEach(debtors, (peer) => run.awaitSettled(owed, [peer.name], peer));
+  return { settled: true, unsettled: failures };
 }
 
 /** Peers whose cluster a bootstrap must not use: by preflight's findings, or because it is another peer's or another cluster. */
@@ -209,7 +232,10 @@ async function joinPeer(run: Run, request: BootstrapRequest, peer: Peer, authori
   return { peer: peer.name, endpoint, certificate: deployed.certificate, changed: prepared.changed || deployed.changed };
 }
 
-/** Drops what was kept for undoing. The fabric stands already, so what cannot be dropped is told and does not fail the run. */
+/**
+ * Drops what was kept for undoing. The fabric stands already, so what cannot be dropped is told and does not fail the run; nor does a
+ * cancellation undo it, once something of what that needs is dropped: what is left to drop is owed, and the run ends whole.
+ */
 async function settle(run: Run, members: readonly Joined[]): Promise<Residue[]> {
   const { claimant } = run;
   const left = await together(

@@ -1,13 +1,16 @@
 // CleanUpFabric: finds what runs have left that nobody answers for (a terminated run is never undone), and removes it when told to.
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { UndoCall } from '../src/contract/activities';
 import { emptyRegister } from '../src/contract/register';
 import type { CleanupResult, Orphan } from '../src/contract/results';
+import type { Residue } from '../src/contract/status';
+import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Claimant } from '../src/model/claimant';
 import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
 import { lookAtEach } from './looks';
 import { callUndo } from './owing';
-import { isOrphan, reasonOf, type Held } from './orphans';
+import { isOrphan, reasonOf, type Held, type Known } from './orphans';
 import { addressOf, type Place } from './place';
 import { problemOf } from './problem';
 import { asRun, type Run } from './run';
@@ -29,10 +32,14 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
       return holders.map((holder): Held => ({ peer: peer.name, ...holder }));
     });
     const held = found.flat();
-    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed });
+    // Cleanups that began before runs were known to rely on the claims of others go on as they did then.
+    const asBefore = held.length > 0 && !patched('claims-relied-on');
+    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore });
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
     const chosen = orphans.filter((orphan) => isChosen(orphan, remove));
-    if (chosen.length > 0) await removeAll(run, places, chosen);
+    // Every peer relies on the authority, and the end of the last one takes every claim off it.
+    const keepsAuthority = !asBefore && (register?.peers ?? []).length > 0;
+    if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
     return { fabric, owed, orphans: remove === undefined ? orphans : chosen, removed: chosen.length > 0, unseen };
   });
 }
@@ -42,14 +49,18 @@ function placesOf(members: readonly Place[], named: readonly Place[]): Place[] {
   return [...new Map([...members, ...named].map((place) => [place.name, place])).values()];
 }
 
-async function judge(run: Run, held: readonly Held[], known: Parameters<typeof isOrphan>[2]): Promise<Orphan[]> {
+async function judge(run: Run, held: readonly Held[], known: Known): Promise<Orphan[]> {
   if (held.length === 0) return [];
   const { fabric } = run.claimant;
   const runs = [...new Map(held.map((one) => [`${one.by} ${one.run}`, { by: one.by, run: one.run }])).values()];
-  const { states } = await run.step({ title: 'look up runs', patience: 'look' }, (activities) => activities.judgeRuns({ fabric, runs }));
-  return held.flatMap((one) => {
-    const state = states[runs.findIndex(({ by, run: id }) => by === one.by && id === one.run)] ?? 'unknown';
-    return isOrphan(one, state, known) ? [{ ...one, why: reasonOf(state) }] : [];
+  const { states, repeated = [] } = await run.step({ title: 'look up runs', patience: 'look' }, (activities) =>
+    activities.judgeRuns({ fabric, runs }),
+  );
+  return held.flatMap((one): Orphan[] => {
+    const index = runs.findIndex(({ by, run: id }) => by === one.by && id === one.run);
+    const state = states[index] ?? 'unknown';
+    if (!isOrphan(one, { state, repeated: repeated[index] ?? false }, known)) return [];
+    return [{ peer: one.peer, claim: one.claim, by: one.by, run: one.run, objects: one.objects, why: reasonOf(state) }];
   });
 }
 
@@ -59,32 +70,49 @@ function isChosen({ claim, run }: Orphan, remove: CleanUpRequest['remove']): boo
 }
 
 /** Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. */
-async function removeAll(run: Run, places: readonly Place[], orphans: readonly Orphan[]): Promise<void> {
-  const failed: string[] = [];
-  for (const { title, of, onFabric } of REMOVALS) {
+async function removeAll(
+  run: Run,
+  places: readonly Place[],
+  orphans: readonly Orphan[],
+  { asBefore, keepsAuthority }: { readonly asBefore: boolean; readonly keepsAuthority: boolean },
+): Promise<void> {
+  const { fabric } = run.claimant;
+  const residue: Residue[] = [];
+  for (const { title, of, onFabric = false } of REMOVALS) {
+    if (onFabric && keepsAuthority) continue;
     run.beginStage();
+    const isFirst = ({ claim, run: id }: Orphan, index: number): boolean =>
+      orphans.findIndex((other) => other.claim === claim && other.run === id) === index;
     await together(
-      orphans.map((orphan) => async () => {
-        const place = places.find(({ name }) => name === orphan.peer);
-        if (place === undefined) return;
-        const call = of({ fabric: run.claimant.fabric, id: orphan.claim, by: orphan.by, run: orphan.run }, place);
-        if (call === undefined) return;
-        try {
-          const options = { title: `${title} of ${orphan.claim}`, peer: onFabric === true ? undefined : place };
-          await run.step(options, (activities) => callUndo(activities, call));
-        } catch (error) {
-          const why = problemOf(error).message;
-          run.leaves(await run.owes(place, { title: `${title} of ${orphan.claim}`, call }, why));
-          failed.push(`${place.name}: ${title} of ${orphan.claim}: ${why}`);
-        }
-      }),
+      // What is done for the fabric is done once for a claim, however many peers hold it.
+      orphans
+        .filter((orphan, index) => !onFabric || asBefore || isFirst(orphan, index))
+        .map((orphan) => async () => {
+          const place = places.find(({ name }) => name === orphan.peer);
+          if (place === undefined) return;
+          const call = of({ fabric, id: orphan.claim, by: orphan.by, run: orphan.run }, place);
+          if (call === undefined) return;
+          const options = { title: `${title} of ${orphan.claim}`, peer: onFabric ? undefined : place };
+          try {
+            await run.step(options, (activities) => callUndo(activities, call));
+          } catch (error) {
+            // What is left then is an orphan still, and found again.
+            if (isCancellation(error) && !asBefore) throw error;
+            const left = await run.owes(options.peer, { title: options.title, call }, problemOf(error).message);
+            run.leaves(left);
+            residue.push(...left);
+          }
+        }),
     );
   }
-  if (failed.length === 0) return;
+  if (residue.length === 0) return;
+  const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
   throw new FabricError({
     code: 'residue',
-    message: `not everything could be removed:\n  ${failed.join('\n  ')}`,
-    hint: 'It is owed now, and tried until it succeeds; see `skyfabric cleanup`.',
+    message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
+    hint: residue.every(({ owed }) => owed === true)
+      ? 'It is owed now, and tried until it succeeds; see `skyfabric cleanup`.'
+      : 'Mend what is listed and run the same cleanup again.',
   });
 }
 
@@ -106,7 +134,7 @@ const REMOVALS: readonly {
   {
     title: 'remove echo servers',
     of: (claimant, peer) =>
-      claimant.id.startsWith('verification-')
+      isClaimOf('verification', claimant.id)
         ? { activity: 'removeEcho', input: { claimant, peer: addressOf(peer), of: 'claim' } }
         : undefined,
   },
@@ -117,7 +145,7 @@ const REMOVALS: readonly {
   {
     title: 'take back gateway',
     of: (claimant, peer) =>
-      claimant.id.startsWith('bootstrap-')
+      isClaimOf('bootstrap', claimant.id)
         ? { activity: 'releaseGateway', input: { claimant, peer: addressOf(peer), scope: 'run' } }
         : undefined,
   },
@@ -125,6 +153,6 @@ const REMOVALS: readonly {
     title: 'release fabric authority',
     onFabric: true,
     of: (claimant) =>
-      claimant.id.startsWith('bootstrap-') ? { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } : undefined,
+      isClaimOf('bootstrap', claimant.id) ? { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } : undefined,
   },
 ];

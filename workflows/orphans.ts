@@ -9,13 +9,26 @@ export interface Held extends ClaimHolder {
   readonly peer: string;
 }
 
-/** Whether a claim is an orphan: its run did not end well, is not owed, and the register does not know what it stands for. */
-export function isOrphan(
-  held: Held,
-  state: RunState,
-  known: { readonly register: Register; readonly owed: readonly OwedCleanup[] },
-): boolean {
-  const { register, owed } = known;
+/** What is known of a fabric besides its claims. */
+export interface Known {
+  readonly register: Register;
+  readonly owed: readonly OwedCleanup[];
+  /** Judge as cleanups did that began before runs were known to rely on the claims of others. */
+  readonly asBefore?: boolean;
+}
+
+/** How the run of a claim fares. */
+export interface Judgement {
+  readonly state: RunState;
+  /** The latest run of the same workflow id is another one, and has ended well. */
+  readonly repeated: boolean;
+}
+
+/**
+ * Whether a claim is an orphan: its run did not end well, is not owed, and neither does the register know what it stands for nor has the
+ * same request succeeded since. (A later run that finds a claim as it wants it relies on it, and leaves it in the name of the one before.)
+ */
+export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false }: Known): boolean {
   if (owed.some((debt) => debt.by === held.by && debt.run === held.run)) return false;
   switch (state) {
     case 'running':
@@ -29,8 +42,19 @@ export function isOrphan(
     case 'terminated':
     case 'timed-out':
       // One that was ended after its last step has told the register.
-      return !register.runs.some(({ runId }) => runId === held.run);
+      if (register.runs.some(({ runId }) => runId === held.run)) return false;
+      return asBefore || !isReliedOn(held, repeated, register);
   }
+}
+
+/** Whether the same request has succeeded after all, so that the fabric stands on the claim. */
+function isReliedOn(held: Held, repeated: boolean, register: Register): boolean {
+  // What the run only changed, a run before it may have told the register of.
+  const isRepeated = repeated || (held.changes !== true && register.runs.some(({ workflowId }) => workflowId === held.by));
+  if (!isRepeated || !isRegistered(held, register)) return false;
+  // A bootstrap stands for gateways and for links; of a claim on both, the gateway tells.
+  const isOnlyLinks = held.objects.every((object) => object.startsWith('Peer '));
+  return !isClaimOf('bootstrap', held.claim) || !isOnlyLinks || hasLink(held, register);
 }
 
 /** What became of the run, in a few words. */
@@ -44,10 +68,14 @@ const REASONS: { readonly [State in RunState]?: string } = {
   failed: 'failed, and could not take it back',
 };
 
-function isRegistered({ claim, peer, objects }: Held, { peers, links, connections }: Register): boolean {
-  if (isClaimOf('connection', claim)) return connections.some(({ id }) => id === claim);
-  if (isClaimOf('bootstrap', claim)) return peers.some(({ name }) => name === peer);
-  if (!isClaimOf('link', claim)) return false;
+function isRegistered(held: Held, register: Register): boolean {
+  const { claim, peer } = held;
+  if (isClaimOf('connection', claim)) return register.connections.some(({ id }) => id === claim);
+  if (isClaimOf('bootstrap', claim)) return register.peers.some(({ name }) => name === peer);
+  return isClaimOf('link', claim) && hasLink(held, register);
+}
+
+function hasLink({ peer, objects }: Held, { links }: Register): boolean {
   const remotes = objects.flatMap((object) => (object.startsWith('Peer ') ? [object.slice(object.lastIndexOf('/') + 1)] : []));
   return remotes.some((remote) => links.some(({ a, b }) => (a === peer && b === remote) || (b === peer && a === remote)));
 }

@@ -15,7 +15,7 @@ import {
 } from '@temporalio/workflow';
 import type { z } from 'zod';
 import type { Activities, Attempted, Change, Debt, OwedStep } from '../src/contract/activities';
-import { debtorsOf } from '../src/contract/debts';
+import { concerns, debtorsOf } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import { statusQuery } from '../src/contract/messages';
 import type { RunFailure } from '../src/contract/results';
@@ -27,7 +27,7 @@ import { durationMs } from '../src/model/duration';
 import { differences } from '../src/model/inventory';
 import { parseAll } from '../src/model/problems';
 import { activityOptions, type Deadlines, type Patience } from './activity-options';
-import { callUndo, debtsOf, type Owed } from './owing';
+import { callUndo, debtsOf, inChunks, type Owed } from './owing';
 import { addressOf, type Place } from './place';
 import { attemptsOf, failureOf, located, problemOf } from './problem';
 import { statusTable } from './status-table';
@@ -121,6 +121,8 @@ export class Run {
   /** What SettleCleanup is to do, and has not been told yet. */
   private readonly owed: Owed[] = [];
   private handOvers = 0;
+  /** Peers that undoing has given up, with the reason: nothing else is tried there. */
+  private readonly away = new Map<string, string>();
   /** The claims that this run makes or takes away: what they concern is its doing. */
   private readonly claims: Set<string>;
   private readonly failedSteps = new Map<unknown, StepStatus>();
@@ -162,18 +164,20 @@ export class Run {
 
   /**
    * Waits until earlier runs' owed cleanup of these peers is done, so that it cannot take back what this run does.
-   * @returns whether there was any @throws pending
+   * @param of the one peer that it is waited for, if it is one @returns whether there was any @throws pending
    */
-  async awaitSettled(owed: readonly OwedCleanup[], peers: readonly string[]): Promise<boolean> {
-    if (!owed.some((one) => one.peers.length === 0 || one.peers.some((peer) => peers.includes(peer)))) return false;
+  async awaitSettled(owed: readonly OwedCleanup[], peers: readonly string[], of?: Place): Promise<boolean> {
+    if (!owed.some((one) => concerns(one.peers, peers))) return false;
     const { fabric } = this.claimant;
-    await this.step({ title: 'settle owed cleanup', patience: 'look' }, (activities) => activities.awaitSettled({ fabric, peers }));
+    // On the fabric's own task queue, not the peer's: the debts are kept there.
+    const options: StepOptions = { title: 'settle owed cleanup', patience: 'look', peer: of && addressOf(of) };
+    await this.step(options, (activities) => activities.awaitSettled({ fabric, peers }));
     return true;
   }
 
-  /** Hands over one more step that could not be done, and tells what it leaves. */
-  async owes(peer: Place, step: OwedStep, why: string): Promise<readonly Residue[]> {
-    const residue: Mutable<Residue>[] = [{ peer: peer.name, object: step.title, why }];
+  /** Hands over one more step that could not be done, on a peer or for the fabric itself, and tells what it leaves. */
+  async owes(peer: Place | undefined, step: OwedStep, why: string): Promise<readonly Residue[]> {
+    const residue: Mutable<Residue>[] = [{ peer: peer?.name ?? '', object: step.title, why }];
     this.owed.push({ step, peer });
     await this.handOver(residue);
     return residue;
@@ -285,6 +289,12 @@ export class Run {
     for (const entry of [...undos].reverse()) {
       this.undos.splice(this.undos.indexOf(entry), 1);
       const steps = entry.undo.tidies === true ? [] : this.steps.filter((step) => entry.steps.includes(step.id));
+      const away = entry.peer === undefined ? undefined : this.away.get(entry.peer.name);
+      if (away !== undefined && patched('away-is-owed')) {
+        residue.push(this.leaveUndone(entry, steps, `not tried, because ${entry.peer?.name ?? ''} was given up: ${away}`));
+        this.publish();
+        continue;
+      }
       const id = `${entry.steps[0] ?? idOf(entry.undo.title, entry.peer)}/undo`;
       for (const step of steps) step.state = 'undoing';
       this.publish();
@@ -299,30 +309,59 @@ export class Run {
         }
         this.undone.push(`${entry.peer === undefined ? '' : `${entry.peer.name}: `}${entry.undo.title}`);
       } catch (error) {
-        for (const step of steps) step.state = 'not-undone';
-        this.owed.push({ step: { title: entry.undo.title, call: entry.undo.call }, peer: entry.peer });
-        residue.push({ peer: entry.peer?.name ?? '', object: entry.undo.title, why: problemOf(error).message });
+        const { message } = problemOf(error);
+        if (entry.peer !== undefined && isAway(error, entry.peer)) this.away.set(entry.peer.name, message);
+        residue.push(this.leaveUndone(entry, steps, message));
       }
       this.publish();
     }
     return residue;
   }
 
-  /** Tells SettleCleanup what this run could not undo, and `more`; marks what that leaves on those peers. */
+  private leaveUndone({ undo, peer }: RegisteredUndo, steps: readonly Mutable<StepStatus>[], why: string): Mutable<Residue> {
+    for (const step of steps) step.state = 'not-undone';
+    this.owed.push({ step: { title: undo.title, call: undo.call }, peer });
+    return { peer: peer?.name ?? '', object: undo.title, why };
+  }
+
+  /** Tells SettleCleanup what this run could not undo, and `more`; marks what that leaves on those peers. A cancelled run does so as well. */
   async handOver(residue: readonly Mutable<Residue>[], more: readonly Debt[] = []): Promise<void> {
-    const debts = [...debtsOf(this.owed.splice(0)), ...more];
+    const owed = this.owed.splice(0);
     // Runs that were begun before there was a SettleCleanup end as they did then.
-    if (debts.length === 0 || !patched('owed-cleanup')) return;
+    if ((owed.length === 0 && more.length === 0) || !patched('owed-cleanup')) return;
+    const steady = patched('owed-when-cancelled');
+    const chunks = inChunks(owed);
+    const batches = chunks.length > 1 && patched('owed-in-chunks') ? chunks : [owed];
+    const failures = new Map<string, string>();
+    const told = new Set<string>();
+    for (const [index, batch] of batches.entries()) {
+      // With several, every part is a debt of its own, and they are settled in this order.
+      const part = (this.handOvers += 1);
+      const debts = [...debtsOf(this.claimant, batch, part === 1 ? undefined : part), ...(index === 0 ? more : [])];
+      const concerned = debts.flatMap((debt) => (debtorsOf(debt).length === 0 ? [''] : debtorsOf(debt)));
+      const tell = () => this.tellOwed(part, debts);
+      const failure = steady ? await CancellationScope.nonCancellable(tell) : await tell();
+      for (const peer of concerned) {
+        told.add(peer);
+        if (failure !== undefined) failures.set(peer, failure);
+      }
+    }
+    for (const one of residue.filter(({ peer }) => told.has(peer))) {
+      const failure = failures.get(one.peer);
+      if (failure === undefined) one.owed = true;
+      else one.why = `${one.why}; nor could it be handed over: ${failure}`;
+    }
+  }
+
+  /** @returns why SettleCleanup could not be told */
+  private async tellOwed(count: number, debts: readonly Debt[]): Promise<string | undefined> {
     const { fabric } = this.claimant;
-    const concerned = debts.flatMap((debt) => (debtorsOf(debt).length === 0 ? [''] : debtorsOf(debt)));
-    const left = residue.filter(({ peer }) => concerned.includes(peer));
-    this.handOvers += 1;
-    const activities = this.activities(`fabric/hand-over-cleanup-${this.handOvers}`, 'hand over owed cleanup', undefined, 'undo');
+    const activities = this.activities(`fabric/hand-over-cleanup-${count}`, 'hand over owed cleanup', undefined, 'undo');
     try {
       await activities.oweCleanup({ fabric, debts });
-      for (const one of left) one.owed = true;
+      return undefined;
     } catch (error) {
-      for (const one of left) one.why = `${one.why}; nor could it be handed over: ${problemOf(error).message}`;
+      return problemOf(error).message;
     }
   }
 
@@ -397,6 +436,15 @@ async function untilAnswered<T>(patch: `${string}-until-answered`, act: () => Pr
       if (isOver || !patched(patch)) throw error;
     }
   }
+}
+
+/**
+ * Whether an undo failed because its cluster, or the peer's own worker, did not answer until its deadline. One that answers with an error
+ * may do better with the next undo; and where nobody works on the fabric's own task queue, that says nothing of a cluster.
+ */
+function isAway(error: unknown, { taskQueue }: Place): boolean {
+  const isUnanswered = error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
+  return isUnanswered ? taskQueue !== undefined : problemOf(error).code === 'unreachable';
 }
 
 function idOf(title: string, peer: { readonly name: string } | undefined): string {

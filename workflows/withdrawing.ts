@@ -102,11 +102,14 @@ export async function withdraw(
   );
   run.beginStage();
   const released = await together(
-    holdings.flatMap((holding) =>
-      connections.flatMap((connection) => {
+    holdings.flatMap((holding) => {
+      const losing = connections.filter((connection) => unneededPeerings(holding, connection, taken).length > 0);
+      const shared = restoring(run, holding, ['Peer']);
+      // One restoration puts back what all the connections lose.
+      const isShared = losing.length > 1 && patched('links-restored-at-once');
+      return losing.map((connection) => {
         const remotes = unneededPeerings(holding, connection, taken);
-        if (remotes.length === 0) return [];
-        const options = { title: 'release links', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
+        const options = { title: 'release links', peer: holding.place, undo: isShared ? shared : restoring(run, holding, ['Peer']) };
         const input = {
           claimant,
           peer: addressOf(holding.place),
@@ -117,8 +120,8 @@ export async function withdraw(
           const { gone } = await run.step(options, (activities) => activities.releasePeerings(input));
           return gone.map((remote) => linkOf(holding.place.name, remote));
         };
-      }),
-    ),
+      });
+    }),
   );
   return distinctLinks(released.flat());
 }

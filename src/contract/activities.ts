@@ -75,6 +75,8 @@ export interface ClaimHolder {
   /** Workflow id and run id of the run that set it. */
   readonly by: string;
   readonly run: string;
+  /** On one of the objects that run has changed the claim, and what stood before it is noted there. */
+  readonly changes?: boolean;
   /** `Kind namespace/name`. */
   readonly objects: readonly string[];
 }
@@ -232,12 +234,16 @@ export interface Steps {
   forgetOwed(input: { readonly fabric: string; readonly peers: readonly string[] }): Promise<Change>;
 
   // activities/claim-list.ts: read-only.
+  /** Every claim but those of probes' Jobs, which go by themselves. */
   listClaims(input: { readonly fabric: string; readonly peer: PeerAddress }): Promise<{ readonly holders: readonly ClaimHolder[] }>;
-  /** The state of each run, in the same order. */
+  /**
+   * The state of each run, in the same order; `running` also where a later run of the same workflow id is under way, which relies on what
+   * it finds. `repeated`: whether the latest run of that id is another one, and has ended well.
+   */
   judgeRuns(input: {
     readonly fabric: string;
     readonly runs: readonly { readonly by: string; readonly run: string }[];
-  }): Promise<{ readonly states: readonly RunState[] }>;
+  }): Promise<{ readonly states: readonly RunState[]; readonly repeated?: readonly boolean[] }>;
 }
 
 export interface GatewayInput {
@@ -306,6 +312,8 @@ export interface UndoDebt extends DebtOrigin {
   readonly peer: string;
   /** Of the peer's own worker, if it has one. */
   readonly taskQueue?: string | undefined;
+  /** Which of the run's debts to this peer it is, when it hands over several. */
+  readonly part?: number;
   readonly steps: readonly OwedStep[];
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import { claimListActivities } from '../../activities/claim-list';
 import type { ActivityDeps } from '../../activities/deps';
 import { echoActivities } from '../../activities/echo';
 import { gatewayActivities } from '../../activities/gateway';
@@ -35,6 +36,7 @@ type BenchSteps = Pick<
   | 'preflight'
   | 'ensureEcho'
   | 'removeEcho'
+  | 'listClaims'
 >;
 
 export interface GatewayBench {
@@ -115,6 +117,7 @@ export async function startGatewayBench(): Promise<GatewayBench> {
     ...inventoryActivities(deps),
     ...preflightActivities(deps),
     ...echoActivities(deps),
+    ...claimListActivities(deps),
   };
   const told: string[] = [];
   const run: GatewayBench['run'] = async (name, input) => {

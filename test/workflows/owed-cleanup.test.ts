@@ -142,6 +142,25 @@ test('what a terminated bootstrap has left is found, shown, and removed as it wa
   expect((await harness.succeed('CleanUpFabric', { fabric, peers })).orphans).toEqual([]);
 }, 90_000);
 
+test('what a terminated bootstrap has left is no orphan any more once the same bootstrap has succeeded', async () => {
+  const request = harness.bootstrapRequest(fabric);
+  let reached: () => void = () => undefined;
+  const linked = new Promise<void>((resolve) => (reached = resolve));
+  harness.traps.set({ activity: 'awaitPeerings', peer: 'west' }, async (proceed) => {
+    const value = await proceed();
+    reached();
+    return value;
+  });
+  const run = await harness.begin('BootstrapFabric', request);
+  await linked;
+  await run.handle.terminate('an operator lost patience');
+  harness.traps.clear();
+  await harness.succeed('BootstrapFabric', request);
+  await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
+  expect(await harness.succeed('CleanUpFabric', { fabric, remove: 'all' })).toMatchObject({ orphans: [], owed: [], removed: false });
+  await harness.succeed('VerifyFabric', { fabric });
+}, 90_000);
+
 test('what stands and is registered is nobody’s orphan', async () => {
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });

@@ -5,6 +5,7 @@ import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { UndoDebt } from '../../src/contract/activities';
 import type { BootstrapResult, RunFailure } from '../../src/contract/results';
 import type { BootstrapRequestInput } from '../../src/model/requests';
 import { readRunStatus, startRun, type StartedRun } from '../../src/temporal/runs';
@@ -120,6 +121,30 @@ test('one undo that fails does not stop the others, and is told as residue', asy
   expect(status.steps.find((step) => step.id === 'south/deploy-gateway')?.state).toBe('not-undone');
 });
 
+test('a cluster that stays away costs one deadline: the rest of its undos is owed untried, and told', async () => {
+  const fake = fakeActivities();
+  fake.fail('awaitPeerings', { peer: 'east', code: 'conflict' });
+  fake.fail('releasePeerings', { peer: 'south', code: 'unreachable' });
+  fake.fail('releasePeerings', { peer: 'west', code: 'unavailable' });
+  const { error, status } = await bootstrap(fake, request());
+  const [details] = failureOf(error).details as [RunFailure];
+  expect(details.rollback.residue.filter(({ peer }) => peer === 'south')).toMatchObject([
+    { object: 'take back links', why: 'releasePeerings failed', owed: true },
+    { object: 'take back gateway', why: 'not tried, because south was given up: releasePeerings failed', owed: true },
+  ]);
+  expect(status.steps.find((step) => step.id === 'south/deploy-gateway')?.state).toBe('not-undone');
+  expect(fake.log()).not.toContain('south:releaseGateway');
+  // A cluster that answers, if with an error, is asked for everything.
+  expect(fake.log()).toEqual(expect.arrayContaining(['west:releaseGateway', 'east:releaseGateway', 'releaseAuthority']));
+  const debts = fake.calls.flatMap(({ name, input }) => (name === 'oweCleanup' ? (input['debts'] as UndoDebt[]) : []));
+  expect(debts.map(({ peer, steps }) => [peer, steps.map(({ call }) => call.activity)])).toEqual(
+    expect.arrayContaining([
+      ['south', ['releasePeerings', 'releaseGateway']],
+      ['west', ['releasePeerings']],
+    ]),
+  );
+});
+
 test('what an inventory shows to be left over is residue', async () => {
   const fake = fakeActivities();
   fake.fail('awaitGateway', { peer: 'east', code: 'conflict' });
@@ -168,6 +193,24 @@ test('with keep-healthy a cluster that cannot be used is left out, and told with
   expect(details.rollback).toMatchObject({ failedStep: 'await links', failedPeer: 'west', residue: [{ peer: 'south' }] });
 });
 
+test('with keep-healthy a peer that is owed something is left out, and stops nobody else', async () => {
+  const fake = fakeActivities();
+  const debt = { kind: 'undo', by: 'connect/f', run: 'run-1', since: 0, peers: ['south'], left: ['take back links'], attempts: 3 } as const;
+  fake.answer('readRegister', () => ({ owed: [debt] }));
+  fake.fail('awaitSettled', { code: 'pending' });
+  const { result } = await bootstrap(fake, request({ onFailure: 'keep-healthy' }));
+  expect(result?.failed).toMatchObject([{ peer: 'south', problem: { code: 'pending' } }]);
+  expect(result?.peers.map(({ peer }) => peer).sort()).toEqual(['east', 'west']);
+  expect(fake.calls.flatMap(({ name, input }) => (name === 'awaitSettled' ? [input['peers']] : []))).toEqual([['south']]);
+  expect(fake.log()).not.toContain('south:prepareGateway');
+
+  const whole = fakeActivities();
+  whole.answer('readRegister', () => ({ owed: [{ ...debt, peers: [] }] }));
+  whole.fail('awaitSettled', { code: 'pending' });
+  // What the fabric itself is owed concerns everybody.
+  expect(failureOf((await bootstrap(whole, request({ onFailure: 'keep-healthy' }))).error).type).toBe('pending');
+});
+
 test('a worker whose key store does not know the authority of a fabric with peers is refused', async () => {
   const fake = fakeActivities();
   const input = request();
@@ -193,6 +236,22 @@ test('a cancelled run waits for its running steps, rolls back, and ends as cance
     expect(status.steps.find((step) => step.id === 'west/prepare-gateway')?.state).toBe('undone');
   });
   expect(fake.log().filter((entry) => entry.endsWith(':releaseGateway'))).toHaveLength(3);
+});
+
+test('a run that is cancelled while it only tidies up ends whole, and what it could not tidy up is owed', async () => {
+  const fake = fakeActivities();
+  const hanging = fake.hang('settleGateway', 'south');
+  const taskQueue = uniqueTaskQueue();
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const { handle } = await startRun(environment.client, 'BootstrapFabric', request(), taskQueue);
+    await hanging;
+    await handle.cancel();
+    const { residue } = await handle.result();
+    expect(residue).toMatchObject([{ peer: 'south', object: 'settle gateway', owed: true }]);
+  });
+  expect(fake.register()?.peers.map((peer) => peer.name)).toEqual(['east', 'south', 'west']);
+  const debts = fake.calls.flatMap(({ name, input }) => (name === 'oweCleanup' ? (input['debts'] as UndoDebt[]) : []));
+  expect(debts).toMatchObject([{ peer: 'south', steps: [{ call: { activity: 'settleGateway' } }] }]);
 });
 
 test('a cancelled run ends as cancelled, also when a step failed before it heard of that', async () => {

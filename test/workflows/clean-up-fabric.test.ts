@@ -1,0 +1,158 @@
+// CleanUpFabric by itself, with activities that only remember: what it owes when something cannot be removed, and on whose behalf it acts.
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { attempt } from '../../activities/attempt';
+import { owedCleanupActivities } from '../../activities/owed-cleanup';
+import type { ClaimHolder } from '../../src/contract/activities';
+import { readOwed } from '../../src/contract/read-owed';
+import { emptyRegister, type RegisteredPeer } from '../../src/contract/register';
+import type { CleanupResult, RunFailure } from '../../src/contract/results';
+import { settleWorkflowId } from '../../src/contract/workflow-ids';
+import { readRunStatus, startRun, type StartedRun } from '../../src/temporal/runs';
+import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
+import { fakeActivities, type FakeActivities } from './fake-activities';
+
+const CLAIM = 'bootstrap-0123456789ab';
+const BY = 'bootstrap/f/east+west';
+const PEERS = ['west', 'east'].map((name) => ({ name, context: `kind-${name}`, taskQueue: undefined }));
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await testEnvironment();
+});
+afterAll(() => environment.teardown());
+
+interface CleaningUp {
+  readonly fabric: string;
+  readonly fake: FakeActivities;
+  readonly run: StartedRun<CleanupResult>;
+  /** How it failed. */
+  readonly failure: () => Promise<ApplicationFailure & { readonly details: [RunFailure] }>;
+}
+
+/** Removes what a terminated bootstrap has left on two peers; debts go to a real SettleCleanup. */
+async function withCleanup(prepare: (fake: FakeActivities, fabric: string) => void, body: (cleaning: CleaningUp) => Promise<void>) {
+  const fake = fakeActivities();
+  const fabric = `f-${randomUUID().slice(0, 8)}`;
+  const holders: ClaimHolder[] = [{ claim: CLAIM, by: BY, run: 'run-1', objects: ['ConfigMap clusterlink-system/skyfabric-gateway'] }];
+  fake.answer('listClaims', () => ({ holders }));
+  fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(() => 'terminated' as const) }));
+  prepare(fake, fabric);
+  const taskQueue = uniqueTaskQueue();
+  const owe = attempt(owedCleanupActivities().oweCleanup);
+  const activities = {
+    ...fake.activities,
+    oweCleanup: async (input: Parameters<typeof owe>[0]) => {
+      await fake.activities.oweCleanup(input);
+      return owe(input);
+    },
+  };
+  await withWorker(environment, { taskQueue, activities }, async () => {
+    const input = { fabric, peers: PEERS, remove: 'all' as const, deadlines: { step: '5s', undo: '5s' } };
+    const run = await startRun(environment.client, 'CleanUpFabric', input, taskQueue);
+    const failure = async () => {
+      const error: unknown = await run.handle.result().catch((caught: unknown) => caught);
+      expect(error).toBeInstanceOf(WorkflowFailedError);
+      return (error as WorkflowFailedError).cause as ApplicationFailure & { readonly details: [RunFailure] };
+    };
+    await body({ fabric, fake, run, failure });
+    await environment.client.workflow
+      .getHandle(settleWorkflowId(fabric))
+      .terminate('the test has ended')
+      .catch(() => undefined); // Nothing was owed.
+  });
+}
+
+test('everything that could not be removed on a peer is owed, not only the first of it', async () => {
+  await withCleanup(
+    (fake) => {
+      for (const name of ['releaseImports', 'releasePeerings', 'releaseGateway'] as const)
+        fake.fail(name, { peer: 'west', code: 'forbidden' });
+    },
+    async ({ fabric, failure }) => {
+      const { type, message, details } = await failure();
+      expect(type).toBe('residue');
+      expect(message).toContain(`west: take back links of ${CLAIM}: releasePeerings failed`);
+      expect(details[0].rollback.residue).toHaveLength(3);
+      const owed = await readOwed(environment.client, fabric);
+      expect(owed.flatMap(({ peers, left }) => left.map((title) => `${peers.join()}: ${title}`)).sort()).toEqual(
+        ['take back gateway', 'take back links', 'withdraw imports'].map((title) => `west: ${title} of ${CLAIM}`),
+      );
+    },
+  );
+});
+
+test('the authority is released once for a claim, and owed on the fabric’s own task queue', async () => {
+  await withCleanup(
+    (fake) => fake.fail('releaseAuthority', { code: 'forbidden' }),
+    async ({ fabric, fake, failure }) => {
+      const { message } = await failure();
+      expect(message).toContain(`${fabric}: release fabric authority of ${CLAIM}: releaseAuthority failed`);
+      const debts = fake.calls.flatMap(({ name, input }) => (name === 'oweCleanup' ? (input['debts'] as object[]) : []));
+      expect(debts).toMatchObject([{ peer: '', steps: [{ call: { activity: 'releaseAuthority' } }] }]);
+      expect(debts[0]).not.toHaveProperty('taskQueue');
+    },
+  );
+});
+
+test('the authority stays while the fabric has peers', async () => {
+  await withCleanup(
+    (fake, fabric) => {
+      const north = { name: 'north', context: 'kind-north', namespace: 'clusterlink-system' } as RegisteredPeer;
+      fake.answer('readRegister', () => ({ register: { ...emptyRegister(fabric), peers: [north] } }));
+    },
+    async ({ fake, run }) => {
+      expect((await run.handle.result()).orphans).toHaveLength(3);
+      expect(fake.log()).toContain('west:releaseGateway');
+      expect(fake.log()).not.toContain('releaseAuthority');
+    },
+  );
+});
+
+test('what a repeated run relies on is neither told nor removed', async () => {
+  await withCleanup(
+    (fake, fabric) => {
+      const peers = PEERS.map((peer) => ({ ...peer, namespace: 'clusterlink-system' }) as unknown as RegisteredPeer);
+      fake.answer('readRegister', () => ({ register: { ...emptyRegister(fabric), peers } }));
+      fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(() => 'terminated' as const), repeated: runs.map(() => true) }));
+    },
+    async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ orphans: [], removed: false });
+      expect(fake.log()).not.toContain('west:releaseGateway');
+    },
+  );
+});
+
+test('a cleanup that is cancelled ends as cancelled, and owes nothing: what is left is found again', async () => {
+  let hanging: Promise<void> = Promise.resolve();
+  await withCleanup(
+    (fake) => (hanging = fake.hang('releasePeerings', 'west')),
+    async ({ fake, run }) => {
+      await hanging;
+      await run.handle.cancel();
+      const error: unknown = await run.handle.result().catch((caught: unknown) => caught);
+      expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+      expect(await readRunStatus(run.handle)).toMatchObject({ phase: 'cancelled', rollback: { residue: [] } });
+      expect(fake.log()).not.toContain('oweCleanup');
+      expect(fake.log()).not.toContain('west:releaseGateway');
+    },
+  );
+});
+
+test('the hint does not promise what could not be handed over', async () => {
+  await withCleanup(
+    (fake) => {
+      fake.fail('releaseGateway', { peer: 'west', code: 'forbidden' });
+      fake.fail('oweCleanup', { code: 'forbidden' });
+    },
+    async ({ failure }) => {
+      const [{ problem, rollback }] = (await failure()).details;
+      expect(problem.hint).toContain('run the same cleanup again');
+      expect(rollback.residue).toEqual([
+        expect.objectContaining({ peer: 'west', why: expect.stringContaining('nor could it be handed over') as string }),
+      ]);
+    },
+  );
+});
