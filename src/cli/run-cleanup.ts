@@ -27,7 +27,9 @@ export async function forgetOwed(flags: CommonFlags, fabric: string, peers: read
   const isForgotten = (debt: OwedCleanup): boolean => debt.peers.length > 0 && debt.peers.every((peer) => peers.includes(peer));
   const kept = owed.filter((debt) => !isForgotten(debt));
   if (kept.length < owed.length) {
-    await tell(flags, fabric, (handle) => handle.signal(forgetSignal, { peers }));
+    const isHeard = await tell(flags, fabric, (handle) => handle.signal(forgetSignal, { peers }));
+    // It has just settled everything, and ended.
+    if (!isHeard) return [];
     return kept.filter((debt) => debt.peers.some((peer) => peers.includes(peer))).map(inWords);
   }
   const others = owed.map(inWords);

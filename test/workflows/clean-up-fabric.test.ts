@@ -104,7 +104,8 @@ test('the authority stays while the fabric has peers', async () => {
       fake.answer('readRegister', () => ({ register: { ...emptyRegister(fabric), peers: [north] } }));
     },
     async ({ fake, run }) => {
-      expect((await run.handle.result()).orphans).toHaveLength(3);
+      const { orphans }: CleanupResult = await run.handle.result();
+      expect(orphans).toHaveLength(3);
       expect(fake.log()).toContain('west:releaseGateway');
       expect(fake.log()).not.toContain('releaseAuthority');
     },
@@ -128,7 +129,9 @@ test('what a repeated run relies on is neither told nor removed', async () => {
 test('a cleanup that is cancelled ends as cancelled, and owes nothing: what is left is found again', async () => {
   let hanging: Promise<void> = Promise.resolve();
   await withCleanup(
-    (fake) => (hanging = fake.hang('releasePeerings', 'west')),
+    (fake) => {
+      hanging = fake.hang('releasePeerings', 'west');
+    },
     async ({ fake, run }) => {
       await hanging;
       await run.handle.cancel();

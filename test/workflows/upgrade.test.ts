@@ -37,7 +37,6 @@ async function bundleNewer(): Promise<{ code: string }> {
   const step = (title: string): string =>
     `if (patched('${title}')) await run.step({ title: '${title}' }, (activities) => activities.readRegister({ fabric: request.fabric }));`;
   const text = [
-    ['import { isCancellation }', 'import { isCancellation, patched }'],
     ['    const { register, clusterUids, failed }', `    ${step('early')}\n    const { register, clusterUids, failed }`],
     ['    await record(run, register, {', `    ${step('late')}\n    await record(run, register, {`],
   ].reduce(
