@@ -12,10 +12,10 @@ import { askTemporal, tellTemporal } from './ask-temporal';
 /** `readRegister`, `recordChange`, with the worker's own client. @throws unavailable */
 export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange'> {
   return {
-    async readRegister({ fabric }) {
+    async readRegister({ fabric, withOwed = false }) {
       const [register, owed] = await Promise.all([
         askTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) => readRegister(client, fabric)),
-        askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), (client) => readOwed(client, fabric)),
+        withOwed ? askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), (client) => readOwed(client, fabric)) : [],
       ]);
       return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
     },

@@ -12,7 +12,7 @@ import { linksOf, remotesOf } from '../src/model/topology';
 import { linkPeers } from './linking';
 import { allOf, lookAtEach, type Looks } from './looks';
 import { problemOf } from './problem';
-import { record, runOf } from './recording';
+import { readRegister, record, runOf } from './recording';
 import { addressOf } from './place';
 import { asRun, type Run, type Undo } from './run';
 import { together } from './together';
@@ -110,10 +110,7 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
       ]);
       return { peer, ...seen };
     });
-  const [known, first] = await together([
-    () => run.step({ title: 'read register', patience: 'look' }, (activities) => activities.readRegister({ fabric })),
-    () => look(request.peers),
-  ]);
+  const [known, first] = await together([() => readRegister(run), () => look(request.peers)]);
   const keepHealthy = request.onFailure === 'keep-healthy';
   const { settled, unsettled } = await settleOwed(run, request, known.owed ?? []);
   const away = new Set(unsettled.map(({ peer }) => peer));

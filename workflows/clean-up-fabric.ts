@@ -21,7 +21,7 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
   return asRun('CleanUpFabric', 'verification', cleanUpRequest, input, async (run, request) => {
     const { fabric, remove } = request;
     const { register, owed = [] } = await run.step({ title: 'read register', patience: 'look' }, (activities) =>
-      activities.readRegister({ fabric }),
+      activities.readRegister({ fabric, withOwed: true }),
     );
     const places = placesOf(register?.peers ?? [], request.peers ?? []);
     run.touches(places.map(({ name }) => name));

@@ -1,10 +1,20 @@
 // How runs read and tell the fabric's register.
-import { workflowInfo } from '@temporalio/workflow';
+import { patched, workflowInfo } from '@temporalio/workflow';
 import type { OwedCleanup } from '../src/contract/owed';
 import { inverseOf, type Register, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import { remainingImports, type Taken } from '../src/model/withdrawal';
 import type { Run, Undo } from './run';
+
+/** The register of the run's fabric, if there is one, and what is owed to its peers. */
+export async function readRegister(run: Run): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }> {
+  const { fabric } = run.claimant;
+  // What is told is waited for: a run whose workflow could be carried out by a worker that does not wait, is not to be told.
+  const asks = patched('owed-told');
+  return run.step({ title: 'read register', patience: 'look' }, (activities) =>
+    activities.readRegister({ fabric, ...(asks ? { withOwed: true } : {}) }),
+  );
+}
 
 /** The register of a fabric that must be there, with the named peers found in it, and what is owed to its peers. @throws not_found that names every unknown peer */
 export async function membersOf(
@@ -12,9 +22,7 @@ export async function membersOf(
   names: readonly string[],
 ): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer>; owed: readonly OwedCleanup[] }> {
   const { fabric } = run.claimant;
-  const { register, owed = [] } = await run.step({ title: 'read register', patience: 'look' }, (activities) =>
-    activities.readRegister({ fabric }),
-  );
+  const { register, owed = [] } = await readRegister(run);
   if (register === undefined) {
     throw new FabricError({
       code: 'not_found',
@@ -24,14 +32,17 @@ export async function membersOf(
   }
   const members = new Map(register.peers.map((peer) => [peer.name, peer]));
   const unknown = [...new Set(names)].filter((name) => !members.has(name)).sort();
-  if (unknown.length > 0) {
-    throw new FabricError({
-      code: 'not_found',
-      message: `fabric ${fabric} has no ${unknown.length === 1 ? 'peer' : 'peers'} ${unknown.join(', ')}; its peers are ${[...members.keys()].join(', ')}`,
-      hint: 'Mend the name; clusters are added with `skyfabric bootstrap`.',
-    });
-  }
+  if (unknown.length > 0) throw noSuchPeers(register, unknown);
   return { register, members, owed };
+}
+
+/** What is said of names that are no peers of a fabric. */
+export function noSuchPeers({ fabric, peers }: Register, unknown: readonly string[]): FabricError {
+  return new FabricError({
+    code: 'not_found',
+    message: `fabric ${fabric} has no ${unknown.length === 1 ? 'peer' : 'peers'} ${unknown.join(', ')}; its peers are ${peers.map(({ name }) => name).join(', ')}`,
+    hint: 'Mend the name; clusters are added with `skyfabric bootstrap`.',
+  });
 }
 
 /** Tells the fabric's register; taken back when the run is undone after all. */

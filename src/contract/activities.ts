@@ -221,15 +221,18 @@ export interface Steps {
   }): Promise<Change>;
 
   // activities/register.ts
-  /** With what is owed to the fabric's peers, if anything. */
-  readRegister(input: { readonly fabric: string }): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }>;
+  /** `withOwed`: also what is owed to the fabric's peers, if anything. A workflow of an older version, which would not wait for it, does not ask. */
+  readRegister(input: {
+    readonly fabric: string;
+    readonly withOwed?: boolean;
+  }): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }>;
   recordChange(input: { readonly fabric: string; readonly change: RegisterChange }): Promise<Change>;
 
   // activities/owed-cleanup.ts
   /** Hands what could not be undone to SettleCleanup, which is started by it. */
   oweCleanup(input: { readonly fabric: string; readonly debts: readonly Debt[] }): Promise<Change>;
-  /** Returns once nothing is owed to these peers, after it has been tried at once. @throws pending, with what is owed and why it fails */
-  awaitSettled(input: { readonly fabric: string; readonly peers: readonly string[] }): Promise<Change>;
+  /** Returns once nothing is owed to these peers (`undoOnly`: but teardowns), after it has been tried at once. @throws pending, with what is owed and why it fails */
+  awaitSettled(input: { readonly fabric: string; readonly peers: readonly string[]; readonly undoOnly?: boolean }): Promise<Change>;
   /** What is owed to these peers is not needed any more: they have been torn down. */
   forgetOwed(input: { readonly fabric: string; readonly peers: readonly string[] }): Promise<Change>;
 
