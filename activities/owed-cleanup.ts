@@ -31,12 +31,13 @@ export function owedCleanupActivities(): Pick<Steps, 'oweCleanup' | 'awaitSettle
       return { changed: true };
     },
 
-    async awaitSettled({ fabric, peers }) {
+    async awaitSettled({ fabric, peers, undoOnly = false }) {
+      const isAwaited = ({ kind }: OwedCleanup): boolean => !undoOnly || kind === 'undo';
       const owed = await ask(fabric, async (client) => {
-        const found = owedTo(peers, await readOwed(client, fabric));
+        const found = owedTo(peers, await readOwed(client, fabric)).filter(isAwaited);
         if (found.length === 0) return found;
-        await client.workflow.getHandle(settleWorkflowId(fabric)).signal(retrySignal, { peers }).catch(ignoreMissing);
-        return owedTo(peers, await readOwed(client, fabric));
+        await client.workflow.getHandle(settleWorkflowId(fabric)).signal(retrySignal, { peers, undoOnly }).catch(ignoreMissing);
+        return owedTo(peers, await readOwed(client, fabric)).filter(isAwaited);
       });
       const [first] = owed;
       if (first === undefined) return { changed: false, note: 'nothing is owed' };

@@ -2,73 +2,87 @@
 // it ends when nothing is owed any more. See docs/adr/0013-owed-cleanup.md.
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
+  ActivityFailure,
   CancellationScope,
   condition,
   continueAsNew,
   executeChild,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, Debt } from '../src/contract/activities';
-import { debtKey, debtorsOf, type SettleInput } from '../src/contract/debts';
+import type { Activities, Debt, OwedStep } from '../src/contract/activities';
+import { debtKey, debtorsOf, readSettleInput, replaces, type SettleInput } from '../src/contract/debts';
 import { forgetSignal, oweSignal, owedQuery, retrySignal, statusQuery } from '../src/contract/messages';
 import type { OwedCleanup } from '../src/contract/owed';
+import { prepareRun, requestDigest } from '../src/contract/runs';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
-import type { Problem, RunStatus, StepStatus } from '../src/contract/status';
-import { teardownWorkflowId } from '../src/contract/workflow-ids';
+import type { RunStatus } from '../src/contract/status';
+import { NON_RETRYABLE_CODES } from '../src/errors/fabric-error';
+import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, putOff, stepsOf, told, type Account } from './accounts';
 import { settleOptions } from './activity-options';
 import { callUndo } from './owing';
-import { problemOf } from './problem';
+import { failureOf, problemOf } from './problem';
 
-/** A cluster that was away for a moment is tried again soon; one that stays away is not hammered. */
-const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 10 * 60_000;
+/**
+ * What may pass keeps the later steps of its debt waiting for so many attempts, because they were meant to come later (an import is put
+ * back after the links that it leads over); then they are tried all the same.
+ */
+const ORDERLY_ATTEMPTS = 3;
 
-/** A debt, and how it fares. */
-interface Account {
-  debt: Debt;
-  attempts: number;
-  lastError?: Problem;
-  nextTryAt?: number;
-  /** Somebody wants it tried now. */
-  nudged: boolean;
-}
-
-/** Input: `SettleInput`; debts come by signal. Never fails: what cannot be done is tried again, and shown by the `owed` query. */
-export async function SettleCleanup(input: SettleInput): Promise<void> {
-  const settling = new Settling(input);
+/** Input: `SettleInput`; debts come by signal. Never fails: what cannot be done is tried again, and shown by the `owed` query. @throws invalid */
+export async function SettleCleanup(input: unknown): Promise<void> {
+  const settling = new Settling(read(input));
   setHandler(owedQuery, () => settling.told());
   setHandler(statusQuery, () => settling.status());
   setHandler(oweSignal, (debts) => settling.add(debts));
-  setHandler(retrySignal, ({ peers }) => settling.nudge(peers));
+  setHandler(retrySignal, ({ peers, undoOnly = false }) => settling.nudge(peers, undoOnly));
   setHandler(forgetSignal, ({ peers, undoOnly = false }) => settling.forget(peers, undoOnly));
-  await settling.run();
+  // Nobody's cancellation ends what is owed: what is given up is named, by `forget`.
+  await CancellationScope.nonCancellable(() => settling.run());
+}
+
+function read(input: unknown): SettleInput {
+  try {
+    return readSettleInput(input);
+  } catch (error) {
+    const problem = problemOf(error);
+    throw failureOf(problem, { problem }, undefined);
+  }
 }
 
 class Settling {
   private readonly accounts = new Map<string, Account>();
   /** Debts of one peer are settled one after the other, oldest first. */
   private readonly lanes = new Map<string, Promise<void>>();
+  /** What fails keeps nothing else of its peer waiting. Those that were begun before this go on as they began. */
+  private readonly goesOn = patched('settle-each');
+  private published: string | undefined;
 
   constructor(private readonly input: SettleInput) {
-    this.add(input.debts ?? []);
+    this.add(input.debts ?? [], input.fares);
   }
 
-  add(debts: readonly Debt[]): void {
+  add(debts: readonly Debt[], fares: SettleInput['fares'] = {}): void {
     for (const debt of debts) {
-      const known = this.accounts.get(debtKey(debt));
-      if (known === undefined) this.accounts.set(debtKey(debt), { debt, attempts: 0, nudged: false });
-      else if (debt.kind === 'teardown') known.debt = { ...debt, since: known.debt.since };
+      const known = [...this.accounts.values()].find((account) => replaces(debt, account.debt));
+      if (known === undefined) this.accounts.set(debtKey(debt), openAccount(debt, fares[debtKey(debt)]));
+      else if (debt.kind === 'teardown') {
+        const { by, run, since } = known.debt;
+        known.debt = { ...debt, by, run, since };
+      }
     }
     this.publish();
   }
 
-  nudge(peers: readonly string[] | undefined): void {
+  nudge(peers: readonly string[] | undefined, undoOnly: boolean): void {
     for (const account of this.accounts.values()) {
+      if (undoOnly && account.debt.kind !== 'undo') continue;
       const concerned = debtorsOf(account.debt);
       if (peers === undefined || concerned.length === 0 || concerned.some((peer) => peers.includes(peer))) account.nudged = true;
     }
@@ -86,31 +100,11 @@ class Settling {
   }
 
   told(): OwedCleanup[] {
-    return [...this.accounts.values()].map(({ debt, attempts, lastError, nextTryAt }) => ({
-      kind: debt.kind,
-      by: debt.by,
-      run: debt.run,
-      since: debt.since,
-      peers: debtorsOf(debt),
-      left: debt.kind === 'undo' ? debt.steps.map(({ title }) => title) : ['tear down'],
-      attempts,
-      ...(lastError === undefined ? {} : { lastError }),
-      ...(nextTryAt === undefined ? {} : { nextTryAt }),
-    }));
+    return [...this.accounts.values()].map(told);
   }
 
-  /** As runs tell of themselves: what is owed are steps that go on. */
   status(): RunStatus {
-    const steps = this.told().flatMap(({ by, run, peers, left, attempts, lastError }) =>
-      left.map((title, index): StepStatus => ({
-        id: `${run}/${peers.join('+')}/${index}`,
-        title: `${title} of ${by}`,
-        ...(peers.length === 1 ? { peer: peers[0] ?? '' } : {}),
-        state: 'running',
-        ...(index === 0 ? { attempts, ...(lastError === undefined ? {} : { lastError }) } : {}),
-      })),
-    );
-    return { kind: 'SettleCleanup', fabric: this.input.fabric, phase: 'running', steps };
+    return { kind: 'SettleCleanup', fabric: this.input.fabric, phase: 'running', steps: this.told().flatMap(stepsOf) };
   }
 
   async run(): Promise<void> {
@@ -125,85 +119,137 @@ class Settling {
       await condition(() => this.lanes.size === 0 || this.wantedLanes().length > 0);
     }
     if (this.accounts.size > 0) {
-      const debts = [...this.accounts.values()].map(({ debt }) => debt);
-      await continueAsNew<typeof SettleCleanup>({ fabric: this.input.fabric, debts });
+      const accounts = [...this.accounts.values()];
+      await continueAsNew<typeof SettleCleanup>({
+        fabric: this.input.fabric,
+        debts: accounts.map(({ debt }) => debt),
+        fares: Object.fromEntries(accounts.map((account) => [debtKey(account.debt), fareOf(account)])),
+      });
     }
   }
 
   /** Lanes with debts that nobody works on. */
   private wantedLanes(): string[] {
     if (isLong()) return [];
-    return [...new Set([...this.accounts.values()].map(({ debt }) => laneOf(debt)))].filter((lane) => !this.lanes.has(lane));
+    return [...new Set([...this.accounts].map(([key, account]) => laneOf(key, account)))].filter((lane) => !this.lanes.has(lane));
+  }
+
+  private inLane(lane: string): [key: string, account: Account][] {
+    return [...this.accounts].filter(([key, account]) => laneOf(key, account) === lane);
   }
 
   private async settleLane(lane: string): Promise<void> {
-    let pauseMs = FIRST_PAUSE_MS;
     for (;;) {
-      const [key, account] = [...this.accounts].find(([, { debt }]) => laneOf(debt) === lane) ?? [];
-      if (key === undefined || account === undefined || isLong()) return;
+      const own = this.inLane(lane);
+      if (own.length === 0 || isLong()) return;
+      const [key, account] = (this.goesOn ? own.find(([, one]) => isDue(one)) : own[0]) ?? [];
+      if (key === undefined || account === undefined) {
+        await this.untilDue(lane);
+        continue;
+      }
       account.nudged = false;
       delete account.nextTryAt;
       this.publish();
-      try {
-        await this.attempt(key, account);
+      const failures = await this.attempt(key, account);
+      const [first, last] = [failures[0], failures.at(-1)];
+      // Somebody repeats the teardown by hand: that is an attempt under way, and when it has ended the next one finds what it left.
+      if (first instanceof WorkflowExecutionAlreadyStartedError) {
         this.publish();
-        pauseMs = FIRST_PAUSE_MS;
-      } catch (error) {
-        // A teardown that somebody has cancelled fails with a cancellation as well; only its own ends this workflow.
-        if (CancellationScope.current().consideredCancelled) throw error;
-        // Somebody repeats the teardown by hand: that is an attempt under way, and when it has ended the next one finds what it left.
-        if (error instanceof WorkflowExecutionAlreadyStartedError) {
-          this.publish();
-          await condition(() => account.nudged || !this.accounts.has(key), FIRST_PAUSE_MS);
-          continue;
-        }
-        account.attempts += 1;
-        account.lastError = problemOf(error);
-        account.nextTryAt = Date.now() + pauseMs;
-        this.publish();
-        await condition(() => account.nudged || !this.accounts.has(key), pauseMs);
-        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+        await condition(() => account.nudged || !this.accounts.has(key), FIRST_PAUSE_MS);
+        continue;
       }
+      if (failures.length === 0) {
+        this.publish();
+        continue;
+      }
+      account.attempts += 1;
+      account.lastError = problemOf(first);
+      const pauseMs = putOff(account);
+      if (this.goesOn && isAway(last)) putOffLike(account, this.inLane(lane));
+      this.publish();
+      if (!this.goesOn) await condition(() => account.nudged || !this.accounts.has(key), pauseMs);
     }
   }
 
-  /** Does what is left of a debt, step by step. @throws the first failure; what was done before it is done */
-  private async attempt(key: string, account: Account): Promise<void> {
+  /** Waits until a debt of the lane is due. */
+  private async untilDue(lane: string): Promise<void> {
+    const next = Math.min(...this.inLane(lane).map(([, { nextTryAt = 0 }]) => nextTryAt));
+    const isWanted = (): boolean => {
+      const own = this.inLane(lane);
+      return own.length === 0 || own.some(([, account]) => isDue(account));
+    };
+    if (await condition(isWanted, Math.max(next - Date.now(), 1))) return;
+    for (const [, account] of this.inLane(lane)) if ((account.nextTryAt ?? 0) <= next) account.nudged = true;
+  }
+
+  /** Does what is left of a debt. @returns what it failed with, each failure of a step that is still left */
+  private async attempt(key: string, account: Account): Promise<unknown[]> {
     const { debt } = account;
-    if (debt.kind === 'teardown') {
+    if (debt.kind === 'undo') return this.attemptSteps(key, account, debt);
+    try {
       await executeChild('TeardownFabric', {
-        workflowId: teardownWorkflowId(debt.request),
+        workflowId: teardownIdOf(debt),
         args: [debt.request],
+        // By this, one who asks for the same with other options is told so: see startRun.
+        memo: { request: requestDigest(prepareRun('TeardownFabric', debt.request)) },
         parentClosePolicy: ParentClosePolicy.ABANDON,
       }).catch(unlessGone);
-    } else {
-      const { steps, peer, taskQueue } = debt;
-      const [step, ...rest] = steps;
-      if (step !== undefined) {
-        const activities = proxyActivities<Activities>({
-          ...settleOptions(),
-          summary: peer === '' ? step.title : `${peer}: ${step.title}`,
-          ...(taskQueue === undefined ? {} : { taskQueue }),
-        });
-        await callUndo(activities, step.call);
-      }
-      if (rest.length > 0) {
-        account.debt = { ...debt, steps: rest };
-        return;
-      }
+    } catch (error) {
+      return [error];
     }
-    // Nothing else: it may have been forgotten meanwhile, or, a teardown, told anew.
+    // Nothing else: it may have been forgotten meanwhile, or told anew.
     this.accounts.delete(key);
+    return [];
+  }
+
+  private async attemptSteps(key: string, account: Account, debt: UndoDebt): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    const kept: OwedStep[] = [];
+    for (const [index, step] of debt.steps.entries()) {
+      if (index > 0 && (isLong() || !this.accounts.has(key))) return failures;
+      try {
+        await callUndo(activitiesFor(debt, step), step.call);
+        account.pauseMs = FIRST_PAUSE_MS;
+      } catch (error) {
+        failures.push(error);
+        kept.push(step);
+        if (!this.goesOn || isAway(error) || (mayPass(error) && account.attempts < ORDERLY_ATTEMPTS)) return failures;
+      }
+      account.debt = { ...debt, steps: [...kept, ...debt.steps.slice(index + 1)] };
+      if (!this.goesOn) break;
+      this.publish();
+    }
+    const isDone = account.debt.kind === 'undo' && account.debt.steps.length === 0;
+    if (isDone) this.accounts.delete(key);
+    return failures;
   }
 
   private publish(): void {
-    const told = this.told();
+    const owed = this.told();
+    setCurrentDetails(owedTable(owed));
+    const peers = [...new Set(owed.flatMap((one) => one.peers))].sort();
+    if (this.goesOn && this.published === peers.join()) return;
+    this.published = peers.join();
     upsertSearchAttributes([
       { key: FABRIC_ATTRIBUTE, value: this.input.fabric },
-      { key: PEERS_ATTRIBUTE, value: [...new Set(told.flatMap(({ peers }) => peers))].sort() },
+      { key: PEERS_ATTRIBUTE, value: peers },
     ]);
-    setCurrentDetails(owedTable(told));
   }
+}
+
+type UndoDebt = Extract<Debt, { readonly kind: 'undo' }>;
+type TeardownDebt = Extract<Debt, { readonly kind: 'teardown' }>;
+
+function teardownIdOf({ request }: TeardownDebt): string {
+  return prepareRun('TeardownFabric', request).workflowId;
+}
+
+function activitiesFor({ peer, taskQueue }: UndoDebt, { title }: OwedStep): Activities {
+  return proxyActivities<Activities>({
+    ...settleOptions(),
+    summary: peer === '' ? title : `${peer}: ${title}`,
+    ...(taskQueue === undefined ? {} : { taskQueue }),
+  });
 }
 
 /** Attempts under way end first; then a fresh history takes over. */
@@ -212,25 +258,27 @@ function isLong(): boolean {
 }
 
 /** A teardown may concern many peers, and must not wait for one of them behind another debt. */
-function laneOf(debt: Debt): string {
-  return debt.kind === 'undo' ? `peer ${debt.peer}` : debtKey(debt);
+function laneOf(key: string, { debt }: Account): string {
+  return debt.kind === 'undo' ? `peer ${debt.peer}` : key;
 }
 
-/** A fabric, or a peer, that is not there any more needs no teardown. */
+/** Whether nobody answers: the cluster, or the peer's own worker. Then there is no use in trying anything else of that peer. */
+function isAway(error: unknown): boolean {
+  return problemOf(error).code === 'unreachable' || (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure);
+}
+
+function mayPass(error: unknown): boolean {
+  const { code } = problemOf(error);
+  return !NON_RETRYABLE_CODES.some((known) => known === code);
+}
+
+/** What is known of one debt's cluster holds for the others of its lane. */
+function putOffLike({ nextTryAt = 0 }: Account, lane: readonly [string, Account][]): void {
+  for (const [, account] of lane) account.nextTryAt = Math.max(account.nextTryAt ?? 0, nextTryAt);
+}
+
+/** A fabric without any of the peers, or none at all, needs no teardown. */
 function unlessGone(error: unknown): void {
   const cause = error instanceof Error ? error.cause : undefined;
   if (problemOf(cause).code !== 'not_found') throw error;
-}
-
-function owedTable(told: readonly OwedCleanup[]): string {
-  if (told.length === 0) return 'Nothing is owed.';
-  const cell = (text: string): string => text.replace(/[|\n\r]/g, ' ');
-  return [
-    '| peers | owed by | left | attempts | last failure |',
-    '|---|---|---|---|---|',
-    ...told.map(
-      ({ peers, by, left, attempts, lastError }) =>
-        `| ${peers.join(', ')} | ${cell(by)} | ${left.map(cell).join(', ')} | ${attempts} | ${cell(lastError?.message ?? '')} |`,
-    ),
-  ].join('\n');
 }

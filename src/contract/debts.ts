@@ -1,17 +1,61 @@
 // Owed cleanup as SettleCleanup keeps it until it is done.
+import { FabricError } from '../errors/fabric-error';
+import { dnsLabel } from '../model/names';
+import { isRecord } from '../model/problems';
 import type { Debt } from './activities';
+import type { Problem } from './status';
+import { teardownWorkflowId } from './workflow-ids';
 
 /** Input of SettleCleanup. */
 export interface SettleInput {
   readonly fabric: string;
   /** Given by the run before it. */
   readonly debts?: readonly Debt[];
+  /** How those debts fared there, by `debtKey`. */
+  readonly fares?: Readonly<Record<string, Fare>>;
+}
+
+/** How trying to settle a debt goes. */
+export interface Fare {
+  /** That failed, so far. */
+  readonly attempts: number;
+  /** Of the last attempt that failed. */
+  readonly lastError?: Problem;
+  /** Milliseconds since the epoch; absent while it is tried. */
+  readonly nextTryAt?: number;
+  /** How long to wait after the next attempt that fails, in milliseconds. */
+  readonly pauseMs: number;
+}
+
+/** Reads the input of SettleCleanup. @throws invalid */
+export function readSettleInput(input: unknown): SettleInput {
+  const { fabric, debts, fares } = isRecord(input) ? input : {};
+  const isDebt = (debt: unknown): boolean => isRecord(debt) && (debt['kind'] === 'undo' || debt['kind'] === 'teardown');
+  const problems = [
+    ...(dnsLabel.safeParse(fabric).success ? [] : ['fabric: must be the name of a fabric']),
+    ...(debts === undefined || (Array.isArray(debts) && debts.every(isDebt)) ? [] : ['debts: must be a list of debts']),
+    ...(fares === undefined || isRecord(fares) ? [] : ['fares: must be an object']),
+  ];
+  if (problems.length > 0)
+    throw new FabricError({ code: 'invalid', message: `SettleCleanup input has problems:\n  ${problems.join('\n  ')}` });
+  return input as SettleInput;
 }
 
 /** The same debt told twice is one. */
 export function debtKey(debt: Debt): string {
   if (debt.kind === 'teardown') return `teardown ${debt.by}`;
   return `undo ${debt.run} ${debt.peer}${debt.part === undefined ? '' : ` ${debt.part}`}`;
+}
+
+/**
+ * Whether a debt takes the place of one that is known: it is the same; or it is what an attempt at the known one has left, which may be
+ * fewer peers than that began with.
+ */
+export function replaces(debt: Debt, known: Debt): boolean {
+  if (debtKey(debt) === debtKey(known)) return true;
+  if (debt.kind !== 'teardown' || known.kind !== 'teardown') return false;
+  const attempt = teardownWorkflowId(known.request);
+  return debt.by === attempt || teardownWorkflowId(debt.request) === attempt;
 }
 
 /** The peers that a debt concerns. */

@@ -23,8 +23,9 @@ export const linkWorkflowId = (fabric: string, peers: readonly [string, string])
 
 export const unlinkWorkflowId = (fabric: string, peers: readonly [string, string]): string => pairId('unlink', fabric, linkOf(...peers));
 
-export const teardownWorkflowId = (request: Pick<TeardownRequest, 'fabric' | 'peers'>): string =>
-  `teardown/${request.fabric}/${request.peers === undefined ? 'all' : nameList(request.peers)}`;
+/** Peers are abandoned also while a teardown of them goes on that waits for their clusters. */
+export const teardownWorkflowId = (request: Pick<TeardownRequest, 'fabric' | 'peers' | 'abandon'>): string =>
+  `${request.abandon === true ? 'abandon' : 'teardown'}/${request.fabric}/${request.peers === undefined ? 'all' : nameList(request.peers)}`;
 
 export const checkWorkflowId = (request: Pick<CheckRequest, 'fabric' | 'peers'>): string =>
   `check/${request.fabric}/${nameList(request.peers.map((peer) => peer.name))}`;

@@ -169,7 +169,19 @@ export const unlinkRequest = z.strictObject({
 export type UnlinkRequestInput = z.input<typeof unlinkRequest>;
 
 /** Input of `TeardownFabric`: without `peers`, the whole fabric. */
-export const teardownRequest = z.strictObject({ ...common, peers: peerNames.optional(), force: z.boolean().default(false) });
+export const teardownRequest = z
+  .strictObject({
+    ...common,
+    peers: peerNames.optional(),
+    /** Takes the peers away from the connections that they share with those that stay. */
+    force: z.boolean().default(false),
+    /** The clusters of these peers are gone for ever: they are not touched, and the peers that stay lose what concerns them. */
+    abandon: z.boolean().optional(),
+  })
+  .refine(({ peers, abandon }) => abandon !== true || peers !== undefined, {
+    path: ['abandon'],
+    message: 'needs the peers to be named whose clusters are gone',
+  });
 export type TeardownRequest = z.output<typeof teardownRequest>;
 export type TeardownRequestInput = z.input<typeof teardownRequest>;
 

@@ -1,16 +1,17 @@
 // SettleCleanup by itself: debts that several peers share, and a teardown that somebody repeats by hand; activities only remember.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CancelledFailure } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { Debt } from '../../src/contract/activities';
+import type { Debt, OwedStep, UndoCall } from '../../src/contract/activities';
+import { debtKey } from '../../src/contract/debts';
 import { forgetSignal, oweSignal, retrySignal } from '../../src/contract/messages';
 import type { OwedCleanup } from '../../src/contract/owed';
 import { readOwed } from '../../src/contract/read-owed';
 import { settleWorkflowId, teardownWorkflowId } from '../../src/contract/workflow-ids';
 import { teardownRequest } from '../../src/model/requests';
+import { startRun } from '../../src/temporal/runs';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from './fake-activities';
 
@@ -24,6 +25,7 @@ afterAll(() => environment.teardown());
 
 interface Settling {
   readonly fabric: string;
+  readonly taskQueue: string;
   readonly fake: FakeActivities;
   readonly handle: WorkflowHandle;
   readonly owed: () => Promise<readonly OwedCleanup[]>;
@@ -47,13 +49,31 @@ async function withDebts(
       signal: oweSignal,
       signalArgs: [debtsOf(fabric)],
     });
-    await body({ fabric, fake, handle, owed: () => readOwed(environment.client, fabric) });
+    await body({ fabric, taskQueue, fake, handle, owed: () => readOwed(environment.client, fabric) });
   });
 }
 
 function teardownOf(fabric: string): Debt {
   const request = teardownRequest.parse({ fabric });
   return { kind: 'teardown', by: teardownWorkflowId(request), run: 'run-1', since: Date.now(), peers: ['south', 'west'], request };
+}
+
+type Step = Extract<UndoCall['activity'], 'releaseImports' | 'releaseExports' | 'releasePeerings'>;
+
+/** What a run could not take back on east, and now is to. */
+function undoOf(fabric: string, run: string, steps: readonly Step[]): Debt {
+  const by = `connect/${fabric}/demo/${run}`;
+  const claimant = { fabric, id: 'connection-0123456789ab', by, run };
+  const peer = { name: 'east', context: 'east', namespace: 'clusterlink-system' };
+  const owedSteps = steps.map((activity): OwedStep => ({
+    title: activity,
+    call: { activity, input: { claimant, peer, scope: 'run', selection: {} } },
+  }));
+  return { kind: 'undo', by, run, since: Date.now(), peer: 'east', steps: owedSteps };
+}
+
+async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await isSo())) await delay(50);
 }
 
 test('a debt that several peers share is forgotten once all of them are named', async () => {
@@ -116,39 +136,121 @@ test('a teardown that is repeated by hand is an attempt under way, not one that 
   );
 });
 
-test('a teardown that somebody cancels is an attempt that failed, and is still owed', async () => {
-  let hanging: Promise<void> | undefined;
+test('a step that cannot succeed keeps neither the later steps nor the later debts of its peer from being done', async () => {
+  await withDebts(
+    (fabric) => [undoOf(fabric, 'a', ['releasePeerings', 'releaseExports']), undoOf(fabric, 'b', ['releaseImports'])],
+    (_, fake) => fake.fail('releasePeerings', { peer: 'east', code: 'in_use', times: 1 }),
+    async ({ handle, owed, fake }) => {
+      await until(async () => (await owed()).length === 1);
+      expect(await owed()).toMatchObject([{ run: 'a', left: ['releasePeerings'], attempts: 1, lastError: { code: 'in_use' } }]);
+      await handle.signal(retrySignal, {});
+      await handle.result();
+      expect(fake.log()).toEqual(['east:releasePeerings', 'east:releaseExports', 'east:releaseImports', 'east:releasePeerings']);
+    },
+  );
+});
+
+test('while a cluster does not answer, nothing else of it is tried, and all of it in order when it does', async () => {
+  await withDebts(
+    (fabric) => [undoOf(fabric, 'a', ['releaseImports', 'releaseExports']), undoOf(fabric, 'b', ['releasePeerings'])],
+    (_, fake) => fake.fail('releaseImports', { peer: 'east', code: 'unreachable', times: 1 }),
+    async ({ handle, owed, fake }) => {
+      await until(async () => (await owed())[0]?.attempts === 1);
+      expect(await owed()).toMatchObject([{ left: ['releaseImports', 'releaseExports'] }, { left: ['releasePeerings'], attempts: 0 }]);
+      expect((await owed()).every(({ nextTryAt }) => nextTryAt !== undefined)).toBe(true);
+      await handle.signal(retrySignal, {});
+      await handle.result();
+      expect(fake.log()).toEqual(['east:releaseImports', 'east:releaseImports', 'east:releaseExports', 'east:releasePeerings']);
+    },
+  );
+});
+
+test('a failure that may pass keeps the order of steps for some attempts, and not for ever', async () => {
+  await withDebts(
+    (fabric) => [undoOf(fabric, 'a', ['releaseImports', 'releaseExports'])],
+    (_, fake) => fake.fail('releaseImports', { peer: 'east', code: 'unavailable', times: 4 }),
+    async ({ handle, fake }) => {
+      const tried = (): number => fake.log().filter((entry) => entry === 'east:releaseImports').length;
+      for (let attempts = 1; attempts <= 4; attempts += 1) {
+        await until(() => tried() === attempts);
+        if (attempts <= 3) expect(fake.log()).not.toContain('east:releaseExports');
+        await handle.signal(retrySignal, {});
+      }
+      await handle.result();
+      expect(fake.log().filter((entry) => entry === 'east:releaseExports')).toHaveLength(1);
+    },
+  );
+});
+
+test('whoever cancels a teardown that is tried again, or what tries it, does not end the trying', async () => {
+  let begun: Promise<void> | undefined;
   await withDebts(
     (fabric) => [teardownOf(fabric)],
-    (_, fake) => {
-      hanging = fake.hang('readRegister');
-    },
+    (_, fake) => void (begun = fake.hang('readRegister')),
     async ({ fabric, handle, owed }) => {
-      await hanging;
-      await environment.client.workflow.getHandle(teardownWorkflowId(teardownRequest.parse({ fabric }))).cancel();
-      while ((await owed())[0]?.attempts !== 1) await delay(50);
-      expect(await owed()).toMatchObject([{ kind: 'teardown', attempts: 1, lastError: { code: 'cancelled' } }]);
+      await begun;
+      const attempt = environment.client.workflow.getHandle(teardownWorkflowId({ fabric }));
+      await attempt.cancel();
+      await until(async () => (await owed())[0]?.attempts === 1);
+      expect(await owed()).toMatchObject([{ kind: 'teardown', lastError: { code: 'cancelled' } }]);
+
+      await handle.cancel();
+      await handle.signal(retrySignal, {});
+      await until(async () => {
+        // It may not have begun yet.
+        await attempt.cancel().catch(() => undefined);
+        return (await owed())[0]?.attempts === 2;
+      });
       await handle.signal(forgetSignal, { peers: ['south', 'west'] });
       await handle.result();
     },
   );
 });
 
-test('when it is cancelled itself, it ends with what is under way', async () => {
-  let hanging: Promise<void> | undefined;
+test('a request with other options does not pass for the attempt that goes on', async () => {
+  let begun: Promise<void> | undefined;
   await withDebts(
     (fabric) => [teardownOf(fabric)],
-    (_, fake) => {
-      hanging = fake.hang('readRegister');
-    },
-    async ({ fabric, handle }) => {
-      await hanging;
-      await handle.cancel();
-      await expect(handle.result()).rejects.toMatchObject({ cause: expect.any(CancelledFailure) });
-      await environment.client.workflow
-        .getHandle(teardownWorkflowId(teardownRequest.parse({ fabric })))
-        .terminate('by a test')
-        .catch(() => undefined);
+    (_, fake) => void (begun = fake.hang('readRegister')),
+    async ({ fabric, taskQueue, handle }) => {
+      await begun;
+      const { client } = environment;
+      await expect(startRun(client, 'TeardownFabric', { fabric, force: true }, taskQueue)).rejects.toMatchObject({ code: 'conflict' });
+      const { attached, handle: attempt } = await startRun(client, 'TeardownFabric', { fabric }, taskQueue);
+      expect(attached).toBe(true);
+      await handle.signal(forgetSignal, { peers: ['south', 'west'] });
+      await attempt.cancel();
+      await handle.result();
     },
   );
+});
+
+test('how a debt fared is known to the run that goes on with it', async () => {
+  const fake = fakeActivities();
+  fake.fail('releaseImports', { peer: 'east', code: 'unreachable' });
+  const fabric = `f-${randomUUID().slice(0, 8)}`;
+  const taskQueue = uniqueTaskQueue();
+  const debt = undoOf(fabric, 'a', ['releaseImports']);
+  const nextTryAt = Date.now() + 600_000;
+  const fare = { attempts: 7, lastError: { code: 'unreachable', message: 'no answer' }, nextTryAt, pauseMs: 600_000 };
+  await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
+    const handle = await environment.client.workflow.start('SettleCleanup', {
+      workflowId: settleWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric, debts: [debt], fares: { [debtKey(debt)]: fare } }],
+    });
+    const { attempts, lastError } = fare;
+    expect(await readOwed(environment.client, fabric)).toMatchObject([{ attempts, lastError, nextTryAt }]);
+    expect(fake.log()).toEqual([]);
+    await handle.signal(forgetSignal, { peers: ['east'] });
+    await handle.result();
+  });
+});
+
+test.each([[{}], [{ fabric: 'No Name' }], [{ fabric: 'f', debts: 'all' }]])('the input %j is refused', async (input) => {
+  const taskQueue = uniqueTaskQueue();
+  await withWorker(environment, { taskQueue, activities: fakeActivities().activities }, async () => {
+    const ended = environment.client.workflow.execute('SettleCleanup', { workflowId: `cleanup/${randomUUID()}`, taskQueue, args: [input] });
+    await expect(ended).rejects.toMatchObject({ cause: { type: 'invalid' } });
+  });
 });

@@ -1,0 +1,76 @@
+// Debts as SettleCleanup keeps them, how they fare, and how that is told.
+import type { Debt } from '../src/contract/activities';
+import { debtorsOf, type Fare } from '../src/contract/debts';
+import type { OwedCleanup } from '../src/contract/owed';
+import type { StepStatus } from '../src/contract/status';
+import type { Mutable } from './run';
+
+/** A cluster that was away for a moment is tried again soon; one that stays away is not hammered. */
+export const FIRST_PAUSE_MS = 5_000;
+const LONGEST_PAUSE_MS = 10 * 60_000;
+
+/** A debt, and how it fares. */
+export interface Account extends Mutable<Fare> {
+  debt: Debt;
+  /** Somebody wants it tried now. */
+  nudged: boolean;
+}
+
+export function openAccount(debt: Debt, fare: Fare = { attempts: 0, pauseMs: FIRST_PAUSE_MS }): Account {
+  return { ...fare, debt, nudged: false };
+}
+
+export function fareOf({ attempts, lastError, nextTryAt, pauseMs }: Account): Fare {
+  return { attempts, pauseMs, ...(lastError === undefined ? {} : { lastError }), ...(nextTryAt === undefined ? {} : { nextTryAt }) };
+}
+
+/** Puts off the next attempt, each time for longer. @returns how long in milliseconds */
+export function putOff(account: Account): number {
+  const { pauseMs } = account;
+  account.nextTryAt = Date.now() + pauseMs;
+  account.pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+  return pauseMs;
+}
+
+/** Whether it is to be tried now: it has not been put off, or somebody wants it all the same. */
+export function isDue({ nextTryAt, nudged }: Account): boolean {
+  return nudged || nextTryAt === undefined;
+}
+
+export function told({ debt, attempts, lastError, nextTryAt }: Account): OwedCleanup {
+  return {
+    kind: debt.kind,
+    by: debt.by,
+    run: debt.run,
+    since: debt.since,
+    peers: debtorsOf(debt),
+    left: debt.kind === 'undo' ? debt.steps.map(({ title }) => title) : ['tear down'],
+    attempts,
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(nextTryAt === undefined ? {} : { nextTryAt }),
+  };
+}
+
+/** As runs tell of themselves: what is owed are steps that go on. */
+export function stepsOf({ by, run, peers, left, attempts, lastError }: OwedCleanup): StepStatus[] {
+  return left.map((title, index) => ({
+    id: `${run}/${peers.join('+')}/${index}`,
+    title: `${title} of ${by}`,
+    ...(peers.length === 1 ? { peer: peers[0] ?? '' } : {}),
+    state: 'running',
+    ...(index === 0 ? { attempts, ...(lastError === undefined ? {} : { lastError }) } : {}),
+  }));
+}
+
+export function owedTable(owed: readonly OwedCleanup[]): string {
+  if (owed.length === 0) return 'Nothing is owed.';
+  const cell = (text: string): string => text.replace(/[|\n\r]/g, ' ');
+  return [
+    '| peers | owed by | left | attempts | last failure |',
+    '|---|---|---|---|---|',
+    ...owed.map(
+      ({ peers, by, left, attempts, lastError }) =>
+        `| ${peers.join(', ')} | ${cell(by)} | ${left.map(cell).join(', ')} | ${attempts} | ${cell(lastError?.message ?? '')} |`,
+    ),
+  ].join('\n');
+}
