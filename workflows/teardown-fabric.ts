@@ -1,31 +1,39 @@
 // TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
 // back, so what fails is told as residue, and the same request goes on from there: SettleCleanup makes it again until nothing is left.
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import type { Register, RegisteredPeer } from '../src/contract/register';
 import type { TeardownResult } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
 import { FabricError } from '../src/errors/fabric-error';
-import { teardownRequest, type TeardownRequest } from '../src/model/requests';
+import { MAX_PEERS, teardownRequest, type TeardownRequest } from '../src/model/requests';
 import { takenWith } from '../src/model/withdrawal';
+import type { Patience } from './activity-options';
 import { problemOf } from './problem';
-import { membersOf, narrowedBy, recordForGood, runOf } from './recording';
-import { addressOf } from './place';
+import { membersOf, narrowedBy, noSuchPeers, recordForGood, runOf } from './recording';
+import { addressOf, type Place } from './place';
 import { asRun, type Mutable, type Run } from './run';
 import { together } from './together';
 import { drain } from './withdrawing';
 
-/** Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force`. */
+/**
+ * Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force` or `abandon`;
+ * and (`not_found`) when none of the named peers is one. Those that are none any more are told.
+ */
 export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
   return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
     const { fabric } = request;
-    const { register, members, owed } = await membersOf(run, request.peers ?? []);
+    const { register, members, owed } = await membersOf(run, []);
+    const absent = (request.peers ?? []).filter((name) => !members.has(name));
+    if (absent.length > 0 && absent.length === request.peers?.length) throw noSuchPeers(register, absent);
     const leaving = [...members.values()].filter(({ name }) => request.peers === undefined || request.peers.includes(name));
     const staying = [...members.values()].filter((peer) => !leaving.includes(peer));
     run.touches(leaving.map(({ name }) => name));
-    if (!request.force) refuseWhileShared(register, leaving, staying);
-    const { residue, gone } = await takeAway(run, leaving, staying);
+    const abandon = request.abandon === true;
+    if (!request.force && !abandon) refuseWhileShared(register, leaving, staying);
+    const unsettled = await settle(run, owed, staying);
+    const { residue, gone } = await takeAway(run, { leaving, staying, abandon, unsettled });
     await forget(run, owed, gone);
     const ended = gone.length === members.size;
     if (ended) {
@@ -33,11 +41,13 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
         activities.releaseAuthority({ claimant: run.claimant, scope: 'all' });
       residue.push(...(await attempt(run, undefined, 'remove fabric authority', release)));
     }
-    const { changed } = run;
+    const changed = run.changed || (abandon && gone.length > 0);
     run.leaves(residue);
-    await owe(run, request, residue);
     // As long as anything is left of a peer, or of the authority, the register knows it: so the same request finds it again.
     const authorityStays = residue.some(({ peer }) => peer === '');
+    const names = leaving.map(({ name }) => name);
+    const left = authorityStays ? names : names.filter((name) => !gone.includes(name));
+    await owe(run, { ...request, ...(left.length > MAX_PEERS ? {} : { peers: left }) }, residue);
     if (gone.length > 0 && !authorityStays) {
       await recordForGood(run, {
         removePeers: gone,
@@ -53,11 +63,11 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
         code: 'residue',
         message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
         hint: owedNow
-          ? 'It is tried again by itself until nothing is left; see `skyfabric cleanup`.'
+          ? 'It is tried again by itself until nothing is left; see `skyfabric cleanup`. Peers whose clusters are gone for ever leave with --abandon.'
           : 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
       });
     }
-    return { fabric, peers: gone, ended, changed };
+    return { fabric, peers: gone, ...(absent.length === 0 ? {} : { absent }), ended, changed };
   });
 }
 
@@ -77,17 +87,51 @@ function refuseWhileShared(register: Register, leaving: readonly RegisteredPeer[
 }
 
 /**
+ * What earlier runs have taken from peers that stay is put back first: coming later, it would bring back what is taken away now.
+ * @returns those where that cannot be done now; they are left alone
+ */
+async function settle(run: Run, owed: readonly OwedCleanup[], staying: readonly RegisteredPeer[]): Promise<Mutable<Residue>[]> {
+  const { fabric } = run.claimant;
+  const awaited = staying.filter(({ name }) =>
+    owed.some(({ kind, peers }) => kind === 'undo' && (peers.length === 0 || peers.includes(name))),
+  );
+  if (awaited.length === 0 || !patched('settle-stayers')) return [];
+  const found = await together(
+    awaited.map((peer) => () => {
+      // It is asked of Temporal, not of the peer's own worker.
+      const place: Place = { ...addressOf(peer), taskQueue: undefined };
+      return attempt(
+        run,
+        place,
+        'settle owed cleanup',
+        (activities) => activities.awaitSettled({ fabric, peers: [peer.name], undoOnly: true }),
+        'look',
+      );
+    }),
+  );
+  return found.flat();
+}
+
+interface Leaving {
+  readonly leaving: readonly RegisteredPeer[];
+  readonly staying: readonly RegisteredPeer[];
+  /** The clusters of those that leave are not touched. */
+  readonly abandon: boolean;
+  /** What is left on those that stay before anything is begun. */
+  readonly unsettled: readonly Mutable<Residue>[];
+}
+
+/**
  * Sources leave imports before exports go, exports before links, links before gateways; each on all peers at once. A peer that
  * stays and still has a source or link left keeps every leaving gateway, because the same request must find them again.
  */
 async function takeAway(
   run: Run,
-  leaving: readonly RegisteredPeer[],
-  staying: readonly RegisteredPeer[],
+  { leaving, staying, abandon, unsettled }: Leaving,
 ): Promise<{ residue: Mutable<Residue>[]; gone: string[] }> {
   const { claimant } = run;
   const names = leaving.map(({ name }) => name);
-  const residue: Mutable<Residue>[] = [];
+  const residue = [...unsettled];
   const gone: string[] = [];
   const isAble = ({ name }: RegisteredPeer): boolean => !residue.some((left) => left.peer === name);
   /** Peers that stay lose what concerns the leaving ones; the leaving ones lose everything. A peer that failed is left alone. */
@@ -105,7 +149,7 @@ async function takeAway(
     );
     residue.push(...found.flat());
   };
-  const all = [...leaving, ...staying];
+  const all = abandon ? staying : [...leaving, ...staying];
   try {
     await everywhere('withdraw imports', all, (activities, peer, selection) =>
       activities.releaseImports({ claimant, peer: addressOf(peer), scope: 'all', selection }),
@@ -118,7 +162,7 @@ async function takeAway(
       activities.releasePeerings({ claimant, peer: addressOf(peer), scope: 'all', selection }),
     );
     if (!staying.every(isAble)) return { residue, gone };
-    await everywhere('remove gateway', leaving, (activities, peer) =>
+    await everywhere('remove gateway', abandon ? [] : leaving, (activities, peer) =>
       activities.releaseGateway({ claimant, peer: addressOf(peer), scope: 'all' }),
     );
     gone.push(...leaving.filter(isAble).map(({ name }) => name));
@@ -139,23 +183,28 @@ async function forget(run: Run, owed: readonly OwedCleanup[], gone: readonly str
   await run.step({ title: 'forget owed cleanup' }, (activities) => activities.forgetOwed({ fabric, peers: gone }));
 }
 
-/** Lets SettleCleanup make this request again until nothing is left. */
+/**
+ * Lets SettleCleanup make this request again until nothing is left. It names the peers that have not left yet: nobody who joins later is
+ * meant, and nobody who has left is missed. It concerns them and those where something is left; or, for the authority, the fabric.
+ */
 async function owe(run: Run, request: TeardownRequest, residue: readonly Mutable<Residue>[]): Promise<void> {
   if (residue.length === 0) return;
   const { by, run: id } = run.claimant;
-  const peers = [...new Set(residue.flatMap(({ peer }) => (peer === '' ? [] : [peer])))].sort();
+  const found = residue.map(({ peer }) => peer);
+  const peers = found.includes('') ? [] : [...new Set([...found, ...(request.peers ?? [])])].sort();
   await run.handOver(residue, [{ kind: 'teardown', by, run: id, since: Date.now(), peers, request }]);
 }
 
 /** A step whose failure is residue and stops nobody else. */
 async function attempt(
   run: Run,
-  peer: RegisteredPeer | undefined,
+  peer: Place | undefined,
   title: string,
   act: (activities: Activities) => Promise<Attempted<Change>>,
+  patience: Patience = 'act',
 ): Promise<Residue[]> {
   try {
-    await run.step({ title, peer }, act);
+    await run.step({ title, peer, patience }, act);
     return [];
   } catch (error) {
     if (isCancellation(error)) throw error;

@@ -19,7 +19,7 @@ export function cleanupCommand(context: CliContext): Command {
     .description('show what is owed to peers that were away, and what broken-off runs have left; remove it on confirmation')
     .optionsGroup('Cleanup:')
     .option('-y, --yes', 'do not ask: try now what is owed, and remove what was left')
-    .addOption(repeatableOption('--forget <peer>', 'give up what is owed to this peer, whose cluster will never come back; repeatable'))
+    .addOption(repeatableOption('--forget <peer>', 'give up what is owed to this peer, which stays a peer; repeatable'))
     .optionsGroup('Peers:')
     .addOption(repeatableOption('--peer <name=context>', 'also this cluster, which the fabric does not know as a peer; repeatable'))
     .option('--kubeconfig <file>', "kubeconfig that has the contexts, on the worker's machine (default: the worker's own)")
@@ -32,8 +32,10 @@ Examples:
     $ skyfabric cleanup
   After a bootstrap was terminated, which the register knows nothing of:
     $ skyfabric cleanup --peer west=kind-west --peer east=kind-east
-  The cluster of a peer is gone for ever:
-    $ skyfabric cleanup --forget south`,
+  What is owed to a peer can never be done:
+    $ skyfabric cleanup --forget south
+  Its cluster is gone for ever, and it is to leave the fabric:
+    $ skyfabric teardown --peer south --abandon`,
   );
   return command.action(() => cleanUp(context, command.opts<FlagValues>()));
 }

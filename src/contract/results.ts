@@ -64,6 +64,8 @@ export interface LinkResult {
 export interface TeardownResult {
   readonly fabric: string;
   readonly peers: readonly string[];
+  /** Those that were asked for and are no peers of it, or none any more. */
+  readonly absent?: readonly string[];
   /** Whether the fabric ended with its last peer. */
   readonly ended: boolean;
   readonly changed: boolean;
