@@ -102,8 +102,11 @@ function drawRun(random: Random, theme: Theme): RunPlan {
       };
     }
     case 'teardown': {
-      const peer = random.weighted({ [NEWCOMER]: 5, south: 4, west: 1 });
-      return { kind: 'TeardownFabric', peers: [peer], force: random.chance(0.7) };
+      const force = random.chance(0.7);
+      const which = random.weighted({ one: 7, several: 2, all: 1 });
+      if (which === 'all') return { kind: 'TeardownFabric', force };
+      if (which === 'several') return { kind: 'TeardownFabric', peers: random.some([NEWCOMER, 'south', 'west'], 2), force };
+      return { kind: 'TeardownFabric', peers: [random.weighted({ [NEWCOMER]: 5, south: 4, west: 1 })], force };
     }
   }
 }
