@@ -14,7 +14,7 @@ import { RecordFormat, type AuthorityRecord } from './authority-record';
 import type { AuthorityBackend } from './authority-store';
 
 const KEPT_VERSIONS = 32;
-/** A partial file older than this was left by a worker that died while it wrote. */
+/** An empty partial file older than this was left by a worker that died while it wiped. */
 const ABANDONED_MS = 3_600_000;
 const REMOVED = '{"removed":true}\n';
 const VERSION_FILE = /^authority\.([1-9]\d{0,14})\.json$/;
@@ -112,7 +112,8 @@ async function publish(folder: string, version: number, text: string): Promise<b
   try {
     await link(partial, path);
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    // Taken; or cleared away by somebody whose version came in between.
+    if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOENT') return false;
     throw error;
   } finally {
     await rm(partial, { force: true });
@@ -127,7 +128,10 @@ async function publish(folder: string, version: number, text: string): Promise<b
   return true;
 }
 
-/** Takes the keys out of all earlier versions, and clears away what is old. */
+/**
+ * Takes the keys out of all earlier versions, and clears away what is old. A partial file with something in it may hold a key in plain: it is
+ * of a writer that died, or of one that this version has overtaken and that tries again.
+ */
 async function wipeEarlier(folder: string, version: number): Promise<void> {
   for (const earlier of await listVersions(folder)) {
     const path = versionPath(folder, earlier);
@@ -136,17 +140,23 @@ async function wipeEarlier(folder: string, version: number): Promise<void> {
   }
   for (const name of (await readdir(folder)).filter((entry) => PARTIAL_FILE.test(entry))) {
     const found = await orMissing(stat(join(folder, name)));
-    if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(join(folder, name), { force: true });
+    if (found !== undefined && (found.size > 0 || Date.now() - found.mtimeMs > ABANDONED_MS)) await rm(join(folder, name), { force: true });
   }
 }
 
 async function writePartial(folder: string, text: string): Promise<string> {
   const path = join(folder, `authority.${randomUUID()}.partial`);
   const file = await open(path, 'wx', 0o600);
-  await closing(file, async () => {
-    await file.writeFile(text);
-    await file.sync();
-  });
+  try {
+    await closing(file, async () => {
+      await file.writeFile(text);
+      await file.sync();
+    });
+  } catch (error) {
+    // A full disk takes the first part of a key.
+    await rm(path, { force: true });
+    throw error;
+  }
   return path;
 }
 

@@ -130,7 +130,9 @@ test('what a worker left that died while it wrote is cleared away', async () => 
   await backend.write('demo', record, undefined);
   const abandoned = join(folder, 'authority.0-0.partial');
   const current = join(folder, 'authority.1-1.partial');
-  await Promise.all([abandoned, current].map((path) => writeFile(path, 'key', { mode: 0o600 })));
+  await Promise.all([abandoned, current].map((path) => writeFile(path, '', { mode: 0o600 })));
+  // A key is not left for an hour.
+  await writeFile(join(folder, 'authority.2-2.partial'), 'key', { mode: 0o600 });
   const twoHoursAgo = new Date(Date.now() - 7_200_000);
   await utimes(abandoned, twoHoursAgo, twoHoursAgo);
   // It may also have died between its link and the wiping of the version before.
@@ -138,11 +140,28 @@ test('what a worker left that died while it wrote is cleared away', async () => 
   expect(await backend.read('demo')).toMatchObject({ version: '2' });
   await backend.write('demo', record, '2');
   expect(await contents()).toEqual({
-    'authority.1-1.partial': 'key',
+    'authority.1-1.partial': '',
     'authority.1.json': '',
     'authority.2.json': '',
     'authority.3.json': expect.stringContaining('PRIVATE KEY'),
   });
+});
+
+test('what a full disk took of a key is cleared away at once', async () => {
+  await backend.write('demo', record, undefined);
+  const realOpen = fs.open;
+  const opened = jest.spyOn(fs, 'open').mockImplementation(async (...args) => {
+    const file = await realOpen(...args);
+    file.sync = () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    return file;
+  });
+  try {
+    await expect(backend.write('demo', record, '1')).rejects.toMatchObject({ code: 'unavailable' });
+  } finally {
+    opened.mockRestore();
+  }
+  expect(Object.keys(await contents())).toEqual(['authority.1.json']);
+  expect(await backend.write('demo', record, '1')).toBe(true);
 });
 
 test.each([
