@@ -1,7 +1,8 @@
 // Files that hold a secret: only their owner may read them, and they are replaced whole or not at all. A file that others may read is
 // refused, not mended: what it holds may have been copied, and somebody should know. No content ever reaches an error.
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FabricError } from '../errors/fabric-error';
 
@@ -38,11 +39,13 @@ export function requirePrivate(path: string, mode: number, wanted: '600' | '700'
  */
 export async function readPrivateFile(path: string, flag: string, purpose: FilePurpose): Promise<string> {
   try {
-    const file = await open(path, 'r');
+    // A named pipe would keep us waiting for its writer.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     return await closing(file, async () => {
-      const { mode, size } = await file.stat();
-      requirePrivate(path, mode, '600', purpose);
-      if (size > MOST_BYTES) throw Object.assign(new Error(), { code: 'EFBIG' });
+      const stat = await file.stat();
+      if (!stat.isFile()) throw Object.assign(new Error(), { code: stat.isDirectory() ? 'EISDIR' : 'it is no file' });
+      requirePrivate(path, stat.mode, '600', purpose);
+      if (stat.size > MOST_BYTES) throw Object.assign(new Error(), { code: 'EFBIG' });
       return file.readFile('utf8');
     });
   } catch (error) {
@@ -51,23 +54,24 @@ export async function readPrivateFile(path: string, flag: string, purpose: FileP
 }
 
 /**
- * Writes a private file, whole and on the disk, in place of what was there.
+ * Writes a private file, whole and on the disk, in place of what was there: behind a link, in place of what it leads to.
  * @throws FabricError `forbidden`, `invalid`, `unavailable`
  */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
-  const partial = `${path}.${randomUUID()}.partial`;
   try {
+    const target = await realpath(path).catch(() => path);
+    const partial = `${target}.${randomUUID()}.partial`;
     try {
       const file = await open(partial, 'wx', 0o600);
       await closing(file, async () => {
         await file.writeFile(text);
         await file.sync();
       });
-      await rename(partial, path);
+      await rename(partial, target);
     } finally {
       await rm(partial, { force: true });
     }
-    const folder = await open(dirname(path), 'r');
+    const folder = await open(dirname(target), 'r');
     await closing(folder, () => folder.sync());
   } catch (error) {
     throw told(error, 'a private file cannot be written', path);
@@ -95,6 +99,7 @@ const CODES: Readonly<Record<string, keyof typeof HINTS>> = {
   EPERM: 'forbidden',
   EROFS: 'forbidden',
   EISDIR: 'invalid',
+  'it is no file': 'invalid',
   ENOTDIR: 'invalid',
   EFBIG: 'invalid',
 };

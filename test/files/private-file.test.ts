@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,25 @@ test('what is no such file is told with its path', async () => {
   await expect(read(directory)).rejects.toMatchObject({ code: 'invalid' });
   await writeFile(path, Buffer.alloc(2 * 1024 * 1024), { mode: 0o600 });
   await expect(read()).rejects.toMatchObject({ code: 'invalid', hint: expect.stringContaining('1 MiB') });
+});
+
+test('a directory that others may read is no file, and its mode is left alone', async () => {
+  await chmod(directory, 0o755);
+  await expect(read(directory)).rejects.toMatchObject({ code: 'invalid', hint: expect.not.stringContaining('chmod') });
+});
+
+test('a named pipe that nobody writes to is refused at once', async () => {
+  execFileSync('mkfifo', ['-m', '600', path]);
+  await expect(read()).rejects.toMatchObject({ code: 'invalid', message: `--file cannot be read: ${path}: it is no file` });
+});
+
+test('behind a link, what it leads to is replaced', async () => {
+  await writePrivateFile(path, 'one');
+  const link = join(directory, 'link');
+  await symlink(path, link);
+  await writePrivateFile(link, 'two');
+  expect(await read()).toBe('two');
+  expect(await read(link)).toBe('two');
 });
 
 test('a write that cannot be finished leaves the earlier file, and nothing beside it', async () => {
