@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
 import { z } from 'zod';
 import { FabricError, isFabricError } from '../errors/fabric-error';
+import { isRecord } from '../model/problems';
 import { errorText } from './command';
 import type { CodecKeys } from './codec-keys';
 import { EncryptionCodec } from './payload-codec';
@@ -32,6 +33,8 @@ export interface CodecServer {
 
 /** A page of Temporal's UI: messages of 4 MiB, in base64, with room. */
 const MOST_BYTES = 8 * 1024 * 1024;
+/** Many small ones in a small body take seconds and gigabytes, in which nobody else is answered. */
+const MOST_PAYLOADS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const MOST_CONNECTIONS = 64;
 /** What the UI sends along; browsers ask whether it may. */
@@ -154,6 +157,10 @@ function readPayloads(text: string): Payload[] {
   } catch {
     throw new Refusal(400, 'invalid', 'the body is not JSON');
   }
+  const given = isRecord(json) ? json['payloads'] : undefined;
+  if (Array.isArray(given) && given.length > MOST_PAYLOADS) {
+    throw new Refusal(413, 'invalid', `there are more than ${MOST_PAYLOADS} payloads`, 'Ask in several requests.');
+  }
   const parsed = payloadList.safeParse(json);
   if (!parsed.success) throw new Refusal(400, 'invalid', 'the body is not {"payloads": [{"metadata": {…}, "data": BASE64}]}');
   return parsed.data.payloads.map(({ metadata = {}, data = '' }) => ({
@@ -178,5 +185,6 @@ function refuse(request: IncomingMessage, response: ServerResponse, error: unkno
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json' }).end(text);
 }

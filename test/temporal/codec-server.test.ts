@@ -128,6 +128,13 @@ test('a body that is too large is refused before it is all there', async () => {
   expect(status).toBe(413);
 });
 
+test('more payloads than any page has are refused', async () => {
+  await start();
+  const many = (count: number): object => ({ payloads: Array.from({ length: count }, () => ({})) });
+  expect(await ask('/encode', many(10_001))).toMatchObject({ status: 413, json: { code: 'invalid' } });
+  expect((await ask('/encode', many(10_000))).json?.payloads).toHaveLength(10_000);
+});
+
 test('a port that is taken is a conflict', async () => {
   await start();
   const port = Number(new URL(server.url).port);
