@@ -1,5 +1,5 @@
 // Every claim on a peer, and how the runs that made them fare: from these two follows what nobody answers for any more.
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { ClaimHolder, RunState, Steps } from '../src/contract/activities';
 import { settleWorkflowId } from '../src/contract/workflow-ids';
 import { readClaims } from '../src/kubernetes/claim-marks';
@@ -10,6 +10,9 @@ import { askTemporal } from './ask-temporal';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
 import { namespacesToLookAt } from './inventory';
+
+/** gRPC status code. Source: google.rpc.Code. */
+const INVALID_ARGUMENT = 3;
 
 /** `listClaims`, `judgeRuns`. */
 export function claimListActivities({ clusters }: ActivityDeps): Pick<Steps, 'listClaims' | 'judgeRuns'> {
@@ -44,7 +47,8 @@ function holdersOf(objects: readonly KubeObject[]): ClaimHolder[] {
   const holders = new Map<string, { claim: string; by: string; run: string; changes?: boolean; objects: string[] }>();
   for (const object of objects) {
     for (const { id, by, run, earlier } of readClaims<unknown>(object)) {
-      const key = `${id} ${run}`;
+      // Whoever wrote a claim by hand may have named another run's.
+      const key = `${id} ${by} ${run}`;
       const holder = holders.get(key) ?? { claim: id, by, run, objects: [] };
       if (earlier !== undefined) holder.changes = true;
       holder.objects.push(describeRef(refOf(object)));
@@ -60,9 +64,15 @@ async function describeRun(client: Client, by: string, run?: string): Promise<{ 
     const { status, runId } = await client.workflow.getHandle(by, run).describe();
     return { state: STATES[status.name] ?? 'unknown', run: runId };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return { state: 'unknown' };
+    // What somebody wrote by hand into a claim may be no id at all.
+    if (error instanceof WorkflowNotFoundError || isInvalidArgument(error)) return { state: 'unknown' };
     throw error;
   }
+}
+
+function isInvalidArgument(error: unknown): boolean {
+  const answer = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  return isGrpcServiceError(answer) && (answer.code as number) === INVALID_ARGUMENT;
 }
 
 const STATES: Readonly<Record<string, RunState>> = {

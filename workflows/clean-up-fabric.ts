@@ -4,7 +4,7 @@ import type { UndoCall } from '../src/contract/activities';
 import { emptyRegister } from '../src/contract/register';
 import type { CleanupResult, Orphan } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
-import { isClaimOf } from '../src/contract/workflow-ids';
+import { claimIdOf, isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Claimant } from '../src/model/claimant';
 import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
@@ -152,7 +152,8 @@ const REMOVALS: readonly {
   {
     title: 'release fabric authority',
     onFabric: true,
+    // A claim that names another run than its own was written by hand, and a cluster's users must not get at the key store.
     of: (claimant) =>
-      isClaimOf('bootstrap', claimant.id) ? { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } : undefined,
+      claimant.id === claimIdOf('bootstrap', claimant.by) ? { activity: 'releaseAuthority', input: { claimant, scope: 'run' } } : undefined,
   },
 ];

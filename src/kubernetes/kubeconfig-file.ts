@@ -45,6 +45,8 @@ const headerText = z
   .string()
   .regex(/^[\t\x20-\x7e]*$/, 'must be one line of ASCII')
   .nullish();
+/** client-node would leave these out, and act as somebody else than kubectl does. */
+const unsupported = z.null('is not supported: only a user (as) can be impersonated').optional();
 const texts = z.array(z.string()).nullish();
 const named = z.string().min(1, 'must not be empty');
 
@@ -93,6 +95,9 @@ const schema = z.looseObject({
             username: text,
             password: text,
             as: headerText,
+            'as-uid': unsupported,
+            'as-groups': unsupported,
+            'as-user-extra': unsupported,
             exec: exec.nullish(),
             'auth-provider': authProvider.nullish(),
           })

@@ -32,6 +32,14 @@ test('a claim is told once for each run that set it, with all that carries it, a
   });
 });
 
+test('a claim by hand, in the name of a run that is not its own, hides no claim of that run', async () => {
+  const before = (await list()).find(({ claim }) => claim === 'bootstrap-one');
+  await make(inNamespace('v1', 'ConfigMap', 'a-bait'), { id: 'bootstrap-one', run: 'run-1', by: 'bootstrap/f/nobody' });
+  const after = (await list()).filter(({ claim }) => claim === 'bootstrap-one');
+  expect(after).toContainEqual(before);
+  expect(after).toHaveLength(2);
+});
+
 test('the Job of a probe goes by itself, and is nothing that anybody has to remove', async () => {
   const before = await list();
   const container = { name: 'probe', image: 'busybox:1.36' };

@@ -115,6 +115,11 @@ test.each([
     'users: [{name: a, user: {token: "secret-token\\r\\nX-Evil: 1"}}]',
     /users\.0\.user\.token: must be one line of ASCII/,
   ],
+  [
+    'an impersonation of groups, which would be left out',
+    'users: [{name: a, user: {as: b, as-groups: [system:masters]}}]',
+    /users\.0\.user\.as-groups: is not supported/,
+  ],
   ['a plugin without a command', 'users: [{name: a, user: {exec: {args: [x]}}}]', /users\.0\.user\.exec\.command: /],
   ['a plugin whose arguments are none', 'users: [{name: a, user: {exec: {command: aws, args: {a: b}}}}]', /users\.0\.user\.exec\.args: /],
   ['a mistake beside a token', 'users:\n- user: {token: secret-token\nx: [', /cannot be read: [A-Z_]+ in line \d+\.$/],

@@ -9,13 +9,13 @@ import type { ClaimHolder } from '../../src/contract/activities';
 import { readOwed } from '../../src/contract/read-owed';
 import { emptyRegister, type RegisteredPeer } from '../../src/contract/register';
 import type { CleanupResult, RunFailure } from '../../src/contract/results';
-import { settleWorkflowId } from '../../src/contract/workflow-ids';
+import { claimIdOf, settleWorkflowId } from '../../src/contract/workflow-ids';
 import { readRunStatus, startRun, type StartedRun } from '../../src/temporal/runs';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from './fake-activities';
 
-const CLAIM = 'bootstrap-0123456789ab';
 const BY = 'bootstrap/f/east+west';
+const CLAIM = claimIdOf('bootstrap', BY);
 const PEERS = ['west', 'east'].map((name) => ({ name, context: `kind-${name}`, taskQueue: undefined }));
 
 let environment: TestWorkflowEnvironment;
@@ -107,6 +107,19 @@ test('the authority stays while the fabric has peers', async () => {
       const { orphans }: CleanupResult = await run.handle.result();
       expect(orphans).toHaveLength(3);
       expect(fake.log()).toContain('west:releaseGateway');
+      expect(fake.log()).not.toContain('releaseAuthority');
+    },
+  );
+});
+
+test('a claim that was written by hand does not get at the authority', async () => {
+  await withCleanup(
+    (fake) =>
+      fake.answer('listClaims', () => ({
+        holders: [{ claim: CLAIM, by: 'bootstrap/f/nobody', run: 'run-1', objects: ['Service demo/bait'] }],
+      })),
+    async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ removed: true });
       expect(fake.log()).not.toContain('releaseAuthority');
     },
   );
