@@ -72,9 +72,9 @@ class Settling {
     for (const debt of debts) {
       const known = [...this.accounts.values()].find((account) => replaces(debt, account.debt));
       if (known === undefined) this.accounts.set(debtKey(debt), openAccount(debt, fares[debtKey(debt)]));
-      else if (debt.kind === 'teardown') {
-        const { by, run, since } = known.debt;
-        known.debt = { ...debt, by, run, since };
+      else if (debt.kind === 'teardown' && known.debt.kind === 'teardown') {
+        const { by, run, since, asked = debt.asked } = known.debt;
+        known.debt = { ...debt, by, run, since, ...(asked === undefined ? {} : { asked }) };
       }
     }
     this.publish();
@@ -188,10 +188,10 @@ class Settling {
     if (debt.kind === 'undo') return this.attemptSteps(key, account, debt);
     try {
       await executeChild('TeardownFabric', {
-        workflowId: teardownIdOf(debt),
+        // As of the request that was first made: who makes it again meets this one, and who asks with other options is told so (startRun).
+        workflowId: debt.by,
         args: [debt.request],
-        // By this, one who asks for the same with other options is told so: see startRun.
-        memo: { request: requestDigest(prepareRun('TeardownFabric', debt.request)) },
+        memo: { request: debt.asked ?? requestDigest(prepareRun('TeardownFabric', debt.request)) },
         parentClosePolicy: ParentClosePolicy.ABANDON,
       }).catch(unlessGone);
     } catch (error) {
@@ -238,11 +238,6 @@ class Settling {
 }
 
 type UndoDebt = Extract<Debt, { readonly kind: 'undo' }>;
-type TeardownDebt = Extract<Debt, { readonly kind: 'teardown' }>;
-
-function teardownIdOf({ request }: TeardownDebt): string {
-  return prepareRun('TeardownFabric', request).workflowId;
-}
 
 function activitiesFor({ peer, taskQueue }: UndoDebt, { title }: OwedStep): Activities {
   return proxyActivities<Activities>({

@@ -1,6 +1,6 @@
 // TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
 // back, so what fails is told as residue, and the same request goes on from there: SettleCleanup makes it again until nothing is left.
-import { isCancellation, patched } from '@temporalio/workflow';
+import { isCancellation, patched, workflowInfo } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import type { Register, RegisteredPeer } from '../src/contract/register';
@@ -192,7 +192,10 @@ async function owe(run: Run, request: TeardownRequest, residue: readonly Mutable
   const { by, run: id } = run.claimant;
   const found = residue.map(({ peer }) => peer);
   const peers = found.includes('') ? [] : [...new Set([...found, ...(request.peers ?? [])])].sort();
-  await run.handOver(residue, [{ kind: 'teardown', by, run: id, since: Date.now(), peers, request }]);
+  const asked = workflowInfo().memo?.['request'];
+  await run.handOver(residue, [
+    { kind: 'teardown', by, run: id, since: Date.now(), peers, request, ...(typeof asked === 'string' ? { asked } : {}) },
+  ]);
 }
 
 /** A step whose failure is residue and stops nobody else. */

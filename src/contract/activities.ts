@@ -326,6 +326,8 @@ interface TeardownDebt extends DebtOrigin {
   /** The peers where something is left. */
   readonly peers: readonly string[];
   readonly request: TeardownRequest;
+  /** Digest of the request as it was first made, which may have named more peers: who makes it again meets the teardown that goes on. */
+  readonly asked?: string;
 }
 
 export type Debt = UndoDebt | TeardownDebt;

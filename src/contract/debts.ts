@@ -47,15 +47,11 @@ export function debtKey(debt: Debt): string {
   return `undo ${debt.run} ${debt.peer}${debt.part === undefined ? '' : ` ${debt.part}`}`;
 }
 
-/**
- * Whether a debt takes the place of one that is known: it is the same; or it is what an attempt at the known one has left, which may be
- * fewer peers than that began with.
- */
+/** Whether a debt takes the place of one that is known: it is the same, or it is a teardown of the same peers. */
 export function replaces(debt: Debt, known: Debt): boolean {
   if (debtKey(debt) === debtKey(known)) return true;
   if (debt.kind !== 'teardown' || known.kind !== 'teardown') return false;
-  const attempt = teardownWorkflowId(known.request);
-  return debt.by === attempt || teardownWorkflowId(debt.request) === attempt;
+  return teardownWorkflowId(debt.request) === teardownWorkflowId(known.request);
 }
 
 /** The peers that a debt concerns. */

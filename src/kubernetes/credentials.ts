@@ -121,7 +121,7 @@ export class CredentialReader {
   private async run({ command, args, env, apiVersion }: PluginCommand): Promise<string> {
     const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
     const program = findProgram(command);
-    if (program === undefined) throw new Error(`${command} is not in the PATH`);
+    if (program === undefined) throw Object.assign(new Error(`spawn ${command} ENOENT`), { code: 'ENOENT' });
     const child = spawn(program, args, {
       env: {
         ...process.env,

@@ -4,7 +4,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Debt } from '../../src/contract/activities';
 import { oweSignal } from '../../src/contract/messages';
 import { readOwed } from '../../src/contract/read-owed';
-import { settleWorkflowId, teardownWorkflowId } from '../../src/contract/workflow-ids';
+import { claimIdOf, settleWorkflowId, teardownWorkflowId } from '../../src/contract/workflow-ids';
 import { teardownRequest } from '../../src/model/requests';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
@@ -16,6 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => environment.teardown());
 
+const BY = 'bootstrap/f/west';
+const CLAIM = claimIdOf('bootstrap', BY);
 const PEER = ['--peer', 'west=kind-west'];
 const REMOVALS = ['west:releaseImports', 'west:releaseExports', 'west:releasePeerings', 'west:releaseGateway', 'releaseAuthority'];
 
@@ -31,8 +33,8 @@ async function withRemains<T>(
   fake.answer('listClaims', () => ({
     holders: [
       {
-        claim: 'bootstrap-0123456789ab',
-        by: 'bootstrap/f/west',
+        claim: CLAIM,
+        by: BY,
         run: 'run-1',
         objects: ['ConfigMap clusterlink-system/skyfabric-gateway'],
       },
@@ -60,7 +62,7 @@ const removals = (fake: FakeActivities): string[] => fake.log().filter((entry) =
 test('it shows what was left, and touches nothing when nobody can be asked', async () => {
   await withRemains(async (fake, cli) => {
     const { code, stdout, stderr } = await cli(PEER);
-    expect(stdout).toContain('Left on west: claim bootstrap-0123456789ab, of bootstrap/f/west (run-1), which was terminated');
+    expect(stdout).toContain(`Left on west: claim ${CLAIM}, of bootstrap/f/west (run-1), which was terminated`);
     expect(stdout).toContain('ConfigMap clusterlink-system/skyfabric-gateway');
     expect(stdout).not.toContain('demo/echo');
     expect(stderr).toContain('Nothing was touched; with --yes it is tried and removed.');
@@ -73,12 +75,12 @@ test('it asks, and removes what was shown, sources first and the gateway last', 
     const declined = await cli(PEER, { answer: 'n' });
     expect([declined.code, removals(fake)]).toEqual([1, []]);
     const { code, stdout } = await cli(PEER, { answer: 'y' });
-    expect(stdout).toContain('Removed on west: claim bootstrap-0123456789ab');
+    expect(stdout).toContain(`Removed on west: claim ${CLAIM}`);
     expect([code, removals(fake)]).toEqual([0, REMOVALS]);
     const release = fake.calls.find(({ name }) => name === 'releaseGateway');
     expect(release?.input).toMatchObject({
       scope: 'run',
-      claimant: { id: 'bootstrap-0123456789ab', by: 'bootstrap/f/west', run: 'run-1' },
+      claimant: { id: CLAIM, by: BY, run: 'run-1' },
     });
   });
 });
@@ -87,7 +89,7 @@ test('--yes removes in one go, and json tells it', async () => {
   await withRemains(async (fake, cli) => {
     const { code, stdout } = await cli([...PEER, '--yes', '-o', 'json']);
     expect(JSON.parse(stdout)).toMatchObject({
-      result: { removed: true, orphans: [{ claim: 'bootstrap-0123456789ab', why: 'was terminated' }] },
+      result: { removed: true, orphans: [{ claim: CLAIM, why: 'was terminated' }] },
     });
     expect([code, removals(fake)]).toEqual([0, REMOVALS]);
   });
@@ -97,7 +99,7 @@ test('what cannot be removed is owed, and the command fails and says so', async 
   await withRemains(async (fake, cli) => {
     fake.fail('releasePeerings', { peer: 'west', code: 'forbidden' });
     const { code, stderr } = await cli([...PEER, '--yes']);
-    expect(stderr).toContain('west: take back links of bootstrap-0123456789ab: releasePeerings failed');
+    expect(stderr).toContain(`west: take back links of ${CLAIM}: releasePeerings failed`);
     expect(stderr).toContain('Hint: It is owed now');
     expect(code).toBe(1);
     expect(fake.log()).toContain('oweCleanup');

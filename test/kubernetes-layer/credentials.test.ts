@@ -135,7 +135,7 @@ test('a PATH that names the current directory does not lead there', async () => 
   program('our-plugin');
   const folder = join(server.directory, 'bin');
   process.env['PATH'] = [relative(process.cwd(), folder), '', path].join(delimiter);
-  await expect(clusterFor(withPlugin('our-plugin'), ['our-plugin']).get(REF)).rejects.toMatchObject({ code: 'forbidden' });
+  await expect(clusterFor(withPlugin('our-plugin'), ['our-plugin']).get(REF)).rejects.toMatchObject({ code: 'invalid' });
   expect(existsSync(ran())).toBe(false);
 });
 
