@@ -212,7 +212,7 @@ export function credentialError(context: string, plugin: string | undefined, cau
   const what = plugin === undefined ? 'its files' : `the credential plugin ${cleanText(plugin)}`;
   if (timedOutMs !== undefined) {
     return new FabricError({
-      code: 'unavailable',
+      code: 'unreachable',
       message: `Context ${context} has no usable credentials: ${what} did not answer within ${timedOutMs / 1_000} s.`,
       hint: 'Run `kubectl --context ' + context + ' version` to see why: does it ask something, or wait for a network?',
     });

@@ -95,7 +95,7 @@ export class Transport {
     if (request.method !== 'GET') await mayWrite(request.signal);
     const deadline = new Deadline(request.timeoutMs ?? this.options.requestTimeoutMs, request.signal);
     try {
-      const response = await this.open(request, deadline.signal);
+      const response = await this.open(request, deadline);
       return { status: response.statusCode ?? 0, text: await this.readText(response, request.about) };
     } catch (error) {
       throw this.translate(error, deadline);
@@ -108,7 +108,7 @@ export class Transport {
   async *stream(request: TransportRequest): AsyncGenerator<string, void> {
     const deadline = new Deadline(request.timeoutMs ?? this.options.requestTimeoutMs, request.signal);
     try {
-      const response = await this.open(request, deadline.signal);
+      const response = await this.open(request, deadline);
       response.setEncoding('utf8');
       let begun: string[] = [];
       let length = 0;
@@ -143,16 +143,24 @@ export class Transport {
     this.latest?.agent.destroy();
   }
 
+  /** The API server, and through what it is reached: it may be the proxy that fails. */
+  private get way(): string {
+    const proxy = this.config.getCurrentCluster()?.proxyUrl;
+    if (proxy === undefined || !URL.canParse(proxy)) return this.server;
+    return `${this.server}, asked through the proxy ${new URL(proxy).host},`;
+  }
+
   private get port(): number {
     if (this.url.port !== '') return Number(this.url.port);
     return this.url.protocol === 'http:' ? 80 : 443;
   }
 
   /** Resolves with a good answer whose body is still to be read. */
-  private async open(request: TransportRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
+  private async open(request: TransportRequest, deadline: Deadline): Promise<http.IncomingMessage> {
+    const { signal } = deadline;
     for (let attempt = 1; ; attempt += 1) {
       const cached = this.latest;
-      const credentials = await untilAborted(this.currentCredentials(), signal);
+      const credentials = await this.credentialsWithin(deadline);
       // Credentials may have taken their time.
       if (request.method !== 'GET') await untilAborted(mayWrite(request.signal), signal);
       const sent = this.dispatch(request, credentials, signal);
@@ -176,6 +184,16 @@ export class Transport {
       const text = await this.readText(response, request.about);
       const { 'retry-after': retryAfter, 'content-type': contentType } = response.headers;
       throw refusalError({ ...request, server: this.server, httpStatus: status, text, retryAfter, contentType });
+    }
+  }
+
+  /** A request whose time goes by before it has credentials was never sent: no server is to blame. */
+  private async credentialsWithin({ signal, timeoutMs }: Deadline): Promise<Credentials> {
+    try {
+      return await untilAborted(this.currentCredentials(), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw credentialError(this.config.getCurrentContext(), providerOf(this.config.getCurrentUser()), error, timeoutMs);
     }
   }
 
@@ -280,8 +298,8 @@ export class Transport {
   /** What the caller is told: its own abort reason, the timeout, the server's refusal, or what broke the connection. */
   private translate(error: unknown, deadline: Deadline): unknown {
     if (deadline.callerSignal?.aborted === true) return deadline.callerSignal.reason;
-    if (deadline.signal.aborted) return timeoutError(this.server, deadline.timeoutMs);
-    return isFabricError(error) ? error : connectionError(this.server, error);
+    if (isFabricError(error)) return error;
+    return deadline.signal.aborted ? timeoutError(this.way, deadline.timeoutMs) : connectionError(this.way, error);
   }
 }
 

@@ -37,7 +37,8 @@ export class PodNetwork {
   private readonly listeners = new Map<string, number>();
   private readonly routes = new Map<string, ServiceRoute>();
   private readonly turns = new Map<string, number>();
-  private readonly callers = new Map<number, PodIdentity>();
+  /** By both ends of the connection: one port may have several at once, to different listeners. */
+  private readonly callers = new Map<string, PodIdentity>();
   private readonly connecting = new Set<Promise<unknown>>();
   private readonly open = new Set<net.Socket>();
   private pods = 0;
@@ -83,8 +84,9 @@ export class PodNetwork {
     }).then(() => {
       const { localPort: ownPort } = socket;
       if (from === undefined || ownPort === undefined) return;
-      this.callers.set(ownPort, from);
-      socket.once('close', () => this.callers.delete(ownPort));
+      const ends = `${ownPort}>${localPort}`;
+      this.callers.set(ends, from);
+      socket.once('close', () => this.callers.delete(ends));
     });
     this.open.add(socket);
     socket.once('close', () => this.open.delete(socket));
@@ -103,9 +105,10 @@ export class PodNetwork {
 
   /** The pod at the other end of an accepted connection; `undefined` when it is no pod of this cluster. */
   async callerOf(accepted: net.Socket): Promise<PodIdentity | undefined> {
+    const ends = `${accepted.remotePort ?? 0}>${accepted.localPort ?? 0}`;
     // The listener may hear of a connection before the one who made it does, and only he knows both port and pod.
     for (;;) {
-      const caller = this.callers.get(accepted.remotePort ?? -1);
+      const caller = this.callers.get(ends);
       if (caller !== undefined || this.connecting.size === 0) return caller;
       await Promise.allSettled([Promise.race(this.connecting)]);
     }

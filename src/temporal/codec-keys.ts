@@ -2,6 +2,7 @@
 // `{"current": "k2", "keys": {"k1": "<32 bytes in base64>", "k2": "…"}}`. New payloads are encrypted with the current key; any key of the
 // file decrypts. Keys are kept as KeyObjects, which neither JSON nor a log shows.
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { FabricError } from '../errors/fabric-error';
 import { readPrivateFile, writePrivateFile } from '../files/private-file';
@@ -35,8 +36,11 @@ const PURPOSE = {
  * @throws FabricError what readPrivateFile throws; `invalid` for other contents, without any of them
  */
 export async function readCodecKeys(file: string): Promise<CodecKeys> {
-  const parsed = codecKeyFile.safeParse(parseJson(await readPrivateFile(file, FLAG, PURPOSE)));
+  const text = await readPrivateFile(file, FLAG, PURPOSE);
+  const parsed = codecKeyFile.safeParse(parseJson(text));
   if (!parsed.success) throw damaged(file, 'it is not {"current": ID, "keys": {ID: BASE64}}');
+  // JSON.parse keeps the last of them, and what the other encrypted could no longer be read.
+  if (parseDocument(text).errors.some(({ code }) => code === 'DUPLICATE_KEY')) throw damaged(file, 'it has two keys with the same id');
   const { current, keys } = parsed.data;
   const entries = Object.entries(keys);
   const wrong = entries.filter(([id, key]) => !KEY_ID.test(id) || !BASE64_OF_KEY.test(key)).map(([id]) => JSON.stringify(id.slice(0, 64)));

@@ -196,7 +196,7 @@ test('a plugin that hangs is ended when its time is up, with all that it started
     'scripted',
     new Transport(config, { userAgent: 'test', requestTimeoutMs: 15_000, credentialsTimeoutMs: 1_500 }),
   );
-  await expect(cluster.get(REF)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(cluster.get(REF)).rejects.toMatchObject({ code: 'unreachable' });
   cluster.close();
   const started = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
   expect(started).toHaveLength(2);

@@ -10,6 +10,7 @@ import { Cluster } from '../../src/kubernetes/cluster';
 import { loadContext } from '../../src/kubernetes/kubeconfig';
 import { Transport } from '../../src/kubernetes/transport';
 import { guardWrites } from '../../src/kubernetes/write-guard';
+import { DeadAddress } from '../support/dead-address';
 import type { ScriptedServer } from './scripted-server';
 import { answer, startScriptedServer, statusBody } from './scripted-server';
 
@@ -180,6 +181,21 @@ test('requests go through the proxy of the kubeconfig, over one kept connection'
   }
 });
 
+test('a proxy that is gone is named beside the API server', async () => {
+  const proxy = await DeadAddress.listen();
+  try {
+    const cluster = server.client({ cluster: { 'proxy-url': `http://user:secret@${proxy.address}` } });
+    const error = await cluster.get(REF).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining(`127.0.0.1:${server.port}, asked through the proxy ${proxy.address}, `) as unknown,
+    });
+    expect(printed(error)).not.toContain('secret');
+  } finally {
+    proxy.close();
+  }
+});
+
 test('plain http is refused, because the token would be readable', () => {
   expect(() => server.client({ cluster: { server: `http://127.0.0.1:${server.port}` } })).toThrow(
     expect.objectContaining({ code: 'invalid', hint: expect.stringContaining('insecure-skip-tls-verify') as unknown }) as Error,
@@ -256,9 +272,12 @@ describe('credential plugins', () => {
     });
   });
 
-  test('that hang do not outlast the request timeout', async () => {
+  test('that hang do not outlast the request timeout, and are named: no server was asked', async () => {
     const path = plugin('hanging', 'exec sleep 1');
-    await expect(server.impatientClient(withPlugin(path)).get(REF)).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(server.impatientClient(withPlugin(path)).get(REF)).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining(`the credential plugin ${path} did not answer within`) as unknown,
+    });
   });
 
   test('that hang once are given up, named, and run anew', async () => {
@@ -272,7 +291,7 @@ describe('credential plugins', () => {
     const cluster = new Cluster('scripted', transport);
     try {
       await expect(cluster.get(REF)).rejects.toMatchObject({
-        code: 'unavailable',
+        code: 'unreachable',
         message: `Context scripted has no usable credentials: the credential plugin ${path} did not answer within 1.5 s.`,
       });
       await expect(cluster.get(REF)).resolves.toMatchObject(OBJECT);

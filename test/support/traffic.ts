@@ -3,6 +3,7 @@ import type net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PodIdentity } from '../../src/playground/network';
 import type { SimulatedCluster } from '../../src/playground/simulated-cluster';
+import { Standstill } from './standstill';
 
 /** Between a caller's answer and its next request: the callers are many, and share the machine with what they call. */
 const BREATH_MS = 20;
@@ -13,6 +14,8 @@ const PATIENCE_MS = 20_000;
 export interface Tally {
   readonly requests: number;
   readonly dropped: number;
+  /** Requests that got no answer while the process itself stood still: they tell nothing of the gateways. */
+  readonly lost: number;
   /** Requests that each cluster answered. */
   readonly answers: Readonly<Record<string, number>>;
   /** Why requests were dropped, each reason once. */
@@ -23,7 +26,9 @@ export interface Tally {
 export class Traffic {
   private readonly answers: Record<string, number> = {};
   private readonly reasons = new Set<string>();
+  private readonly standstill = new Standstill();
   private dropped = 0;
+  private lost = 0;
   private stopping = false;
   private readonly callers: readonly Promise<void>[];
 
@@ -43,8 +48,8 @@ export class Traffic {
 
   /** Resolves when so many more requests than now have been made, whatever came of them. */
   async more(count: number): Promise<void> {
-    const wanted = this.answered + this.dropped + count;
-    while (this.answered + this.dropped < wanted) await delay(BREATH_MS);
+    const wanted = this.made + count;
+    while (this.made < wanted) await delay(BREATH_MS);
   }
 
   /** Lets no caller begin another request. */
@@ -56,19 +61,28 @@ export class Traffic {
   async stop(): Promise<Tally> {
     this.end();
     await Promise.all(this.callers);
-    const { answers, dropped, reasons } = this;
-    return { requests: this.answered + dropped, dropped, answers, reasons: [...reasons] };
+    this.standstill.stop();
+    const { answers, dropped, lost, reasons } = this;
+    return { requests: this.made, dropped, lost, answers, reasons: [...reasons] };
+  }
+
+  private get made(): number {
+    return this.answered + this.dropped + this.lost;
   }
 
   private async call(): Promise<void> {
     while (!this.stopping) {
+      const begun = performance.now();
       try {
         const { body } = await this.cluster.network.fetch(this.caller, this.url, PATIENCE_MS);
         const { cluster } = JSON.parse(body) as { cluster: string };
         this.answers[cluster] = (this.answers[cluster] ?? 0) + 1;
       } catch (error) {
-        this.dropped += 1;
-        this.reasons.add(error instanceof Error ? error.message : String(error));
+        if (this.standstill.since(begun)) this.lost += 1;
+        else {
+          this.dropped += 1;
+          this.reasons.add(error instanceof Error ? error.message : String(error));
+        }
       }
       await delay(BREATH_MS);
     }

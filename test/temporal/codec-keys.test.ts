@@ -50,6 +50,7 @@ test.each([
   ['another shape', JSON.stringify({ current: 'a', keys: { a: KEY }, more: 'SECRET' })],
   ['a short key', JSON.stringify({ current: 'a', keys: { a: Buffer.alloc(16, 7).toString('base64') } })],
   ['an id that cannot be', JSON.stringify({ current: 'a', keys: { a: KEY, 'b c': KEY } })],
+  ['two keys of one id', `{"current":"a","keys":{"a":"${KEY}","a":"${KEY}"}}`],
   ['no current key', JSON.stringify({ current: 'b', keys: { a: KEY } })],
 ])('a file with %s is told by its path, without its content', async (_what, text) => {
   await writeFile(file, text, { mode: 0o600 });

@@ -1,35 +1,30 @@
 // Requests over a connection that nobody touches, one after the other, all the time: none may be dropped.
 import { setTimeout as delay } from 'node:timers/promises';
+import { Standstill } from '../support/standstill';
 import type { Journal } from './journal';
 import type { World } from './world';
 
 /** Leaves the processor to the rest of the trial. */
 const PAUSE_MS = 150;
-const TICK_MS = 50;
-/** The simulated gateways are in this process: when nothing in it runs for so long, their own time-outs reset connections. */
-const STALL_MS = 500;
 
 export class Traffic {
   /** Why requests were dropped. */
   readonly dropped: string[] = [];
   private stopped = false;
   private readonly running: Promise<void>;
-  private readonly ticker: NodeJS.Timeout;
-  private lastTick = performance.now();
-  private lastStall = -Infinity;
+  private readonly standstill = new Standstill();
 
   constructor(
     private readonly world: World,
     private readonly journal: Journal,
   ) {
-    this.ticker = setInterval(() => this.tick(), TICK_MS);
     this.running = this.run();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     await this.running;
-    clearInterval(this.ticker);
+    this.standstill.stop();
   }
 
   private async run(): Promise<void> {
@@ -42,18 +37,11 @@ export class Traffic {
   }
 
   private drop(begun: number, why: string): void {
-    this.tick();
-    if (this.lastStall >= begun) {
+    if (this.standstill.since(begun)) {
       this.journal.count('requests of the traffic, lost to a machine that stood still');
       return;
     }
     this.journal.note(`traffic: dropped: ${why}`);
     this.dropped.push(why);
-  }
-
-  private tick(): void {
-    const now = performance.now();
-    if (now - this.lastTick > STALL_MS) this.lastStall = now;
-    this.lastTick = now;
   }
 }

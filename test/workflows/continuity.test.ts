@@ -66,7 +66,10 @@ async function during(what: string, change: () => Promise<unknown>): Promise<Rea
   const tallies = await Promise.all(traffic.map((one) => one.stop()));
   const requests = tallies.reduce((sum, tally) => sum + tally.requests, 0);
   const dropped = tallies.reduce((sum, tally) => sum + tally.dropped, 0);
-  process.stdout.write(`${what}: ${dropped} of ${requests} requests dropped\n`);
+  const lost = tallies.reduce((sum, tally) => sum + tally.lost, 0);
+  process.stdout.write(
+    `${what}: ${dropped} of ${requests} requests dropped${lost === 0 ? '' : `, ${lost} lost to a machine that stood still`}\n`,
+  );
   return Object.fromEntries(names.map((name, index) => [name, tallies[index] as Tally]));
 }
 

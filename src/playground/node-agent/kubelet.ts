@@ -1,4 +1,5 @@
 // Runs the pods of the simulated node: starts them after a delay, says why they wait, and lets them go.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from '../../kubernetes/cluster';
 import { refOf } from '../../kubernetes/kube-object';
 import { isAlreadyExists, isObjectMissing } from '../../kubernetes/kubernetes-errors';
@@ -18,6 +19,9 @@ const UNKNOWN_IMAGE = /missing|broken/;
 /** Kubelet begins with 10 s. */
 const CRASH_BACKOFF_MS = 500;
 
+/** A pod that sleeps before it stops does so in naps: where the machine is slow for what it serves meanwhile, they become longer too. */
+const NAP_MS = 10;
+
 export interface KubeletOptions {
   readonly cluster: Cluster;
   readonly network: PodNetwork;
@@ -36,7 +40,8 @@ export class Kubelet {
   private readonly running = new Map<string, RunningPod>();
   private readonly startAt = new Map<RunningPod, number>();
   private readonly written = new Map<RunningPod, string>();
-  private readonly stopAt = new Map<RunningPod, number>();
+  /** Pods that are told to sleep before they stop, and whether they have slept enough. */
+  private readonly lastSleeps = new Map<RunningPod, 'asleep' | 'over'>();
   private readonly mounts: Mounts;
   private delayed = 0;
 
@@ -140,7 +145,7 @@ export class Kubelet {
     running.stop();
     this.running.delete(key);
     this.startAt.delete(running);
-    this.stopAt.delete(running);
+    this.lastSleeps.delete(running);
     this.written.delete(running);
   }
 
@@ -148,12 +153,16 @@ export class Kubelet {
   private waitsToStop(key: string, pod: PodResource, running: RunningPod): boolean {
     const seconds = Math.max(0, ...pod.spec.containers.map(({ lifecycle }) => lifecycle?.preStop?.sleep?.seconds ?? 0));
     const grace = (pod.metadata as { readonly deletionGracePeriodSeconds?: number }).deletionGracePeriodSeconds ?? seconds;
-    const known = this.stopAt.get(running);
-    const at = known ?? Date.now() + Math.min(seconds, grace) * this.options.secondMs;
-    if (!running.isServing || Date.now() >= at) return false;
-    this.stopAt.set(running, at);
-    // Timers may fire a little early.
-    if (known === undefined) this.queue.addAfter(key, at - Date.now() + 1);
+    const ms = Math.min(seconds, grace) * this.options.secondMs;
+    const last = this.lastSleeps.get(running);
+    if (!running.isServing || ms <= 0 || last === 'over') return false;
+    if (last === undefined) {
+      this.lastSleeps.set(running, 'asleep');
+      void sleepAsOthersWork(ms).then(() => {
+        if (this.lastSleeps.has(running)) this.lastSleeps.set(running, 'over');
+        this.queue.add(key);
+      });
+    }
     return true;
   }
 
@@ -195,4 +204,8 @@ export class Kubelet {
       if (!isAlreadyExists(error)) throw error;
     });
   }
+}
+
+async function sleepAsOthersWork(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= NAP_MS) await sleep(Math.min(left, NAP_MS), undefined, { ref: false });
 }
