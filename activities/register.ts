@@ -2,22 +2,36 @@
 import { Context } from '@temporalio/activity';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { Steps } from '../src/contract/activities';
+import { concerns } from '../src/contract/debts';
 import { recordSignal } from '../src/contract/messages';
 import { readOwed } from '../src/contract/read-owed';
 import { readRegister } from '../src/contract/read-register';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId, settleWorkflowId } from '../src/contract/workflow-ids';
 import { askTemporal, tellTemporal } from './ask-temporal';
+import { enterFabric } from './presence';
+
+type Known = Omit<Awaited<ReturnType<Steps['readRegister']>>, 'entered'>;
 
 /** `readRegister`, `recordChange`, with the worker's own client. @throws unavailable */
 export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange'> {
   return {
-    async readRegister({ fabric, withOwed = false }) {
-      const [register, owed] = await Promise.all([
-        askTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) => readRegister(client, fabric)),
-        withOwed ? askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), (client) => readOwed(client, fabric)) : [],
-      ]);
-      return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
+    async readRegister({ fabric, withOwed = false, enter }) {
+      const read = async (): Promise<Known> => {
+        const [register, owed] = await Promise.all([
+          askTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) => readRegister(client, fabric)),
+          withOwed ? askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), (client) => readOwed(client, fabric)) : [],
+        ]);
+        return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
+      };
+      if (enter === undefined) return read();
+      if (enter.despiteOwed !== true) {
+        // Whoever owes it may have to be alone there: it must not be kept out by those that wait for it.
+        const known = await read();
+        if (known.owed?.some(({ peers }) => concerns(peers, enter.peers)) === true) return { ...known, entered: false };
+      }
+      await enterFabric(fabric, enter);
+      return { ...(await read()), entered: true };
     },
 
     async recordChange({ fabric, change }) {

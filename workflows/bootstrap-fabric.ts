@@ -110,11 +110,8 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
       ]);
       return { peer, ...seen };
     });
-  const [known, first] = await together([() => readRegister(run), () => look(request.peers)]);
   const keepHealthy = request.onFailure === 'keep-healthy';
-  const { settled, unsettled } = await settleOwed(run, request, known.owed ?? []);
-  const away = new Set(unsettled.map(({ peer }) => peer));
-  const looks = settled ? await look(request.peers.filter(({ name }) => !away.has(name))) : first;
+  const { known, unsettled, looks, away } = patched('enters') ? await enter(run, request, look) : await lookFirst(run, request, look);
   const found = looks.found.filter(({ peer }) => !away.has(peer.name));
   const failures = [...unsettled, ...looks.failures.filter(({ peer }) => !away.has(peer))];
   if (failures.length > 0 && !keepHealthy) throw allOf(failures);
@@ -131,6 +128,35 @@ async function inspect(run: Run, request: BootstrapRequest): Promise<Inspection>
   const failed = [...failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) })), ...unfit];
   const fit = found.filter(({ peer }) => !failed.some((other) => other.peer === peer.name));
   return { register, clusterUids: new Map(fit.map(({ peer, clusterUid }) => [peer.name, clusterUid])), failed };
+}
+
+interface Entered {
+  readonly known: Awaited<ReturnType<typeof readRegister>>;
+  readonly looks: Looks<Seen>;
+  /** Peers that are owed something still, and are not looked at. */
+  readonly unsettled: Looks<unknown>['failures'];
+  readonly away: ReadonlySet<string>;
+}
+
+/** Looks once nobody makes the peers leave any more, and nobody can begin to. */
+async function enter(run: Run, request: BootstrapRequest, look: (peers: readonly Peer[]) => Promise<Looks<Seen>>): Promise<Entered> {
+  const peers = request.peers.map(({ name }) => name);
+  let known = await readRegister(run, { peers, starts: true });
+  let unsettled: Looks<unknown>['failures'] = [];
+  if (known.entered === false) {
+    ({ unsettled } = await settleOwed(run, request, known.owed ?? []));
+    known = await readRegister(run, { peers, starts: true, despiteOwed: true });
+  }
+  const away = new Set(unsettled.map(({ peer }) => peer));
+  return { known, unsettled, away, looks: await look(request.peers.filter(({ name }) => !away.has(name))) };
+}
+
+/** As bootstraps did that began before `enter`. */
+async function lookFirst(run: Run, request: BootstrapRequest, look: (peers: readonly Peer[]) => Promise<Looks<Seen>>): Promise<Entered> {
+  const [known, first] = await together([() => readRegister(run), () => look(request.peers)]);
+  const { settled, unsettled } = await settleOwed(run, request, known.owed ?? []);
+  const away = new Set(unsettled.map(({ peer }) => peer));
+  return { known, unsettled, away, looks: settled ? await look(request.peers.filter(({ name }) => !away.has(name))) : first };
 }
 
 /** Waits for what earlier runs owe the peers; with `keep-healthy` a peer that is owed something still is told, and stops nobody else. @throws pending */

@@ -1,5 +1,6 @@
 // DisconnectService: a service is no longer reachable across clusters, wholly or between some peers.
-import type { RegisteredConnection } from '../src/contract/register';
+import { patched } from '@temporalio/workflow';
+import type { Register, RegisteredConnection } from '../src/contract/register';
 import type { DisconnectResult } from '../src/contract/results';
 import { disconnectRequest } from '../src/model/requests';
 import { takenBetween } from '../src/model/withdrawal';
@@ -11,10 +12,19 @@ import { connectionsOf, observe, withdraw } from './withdrawing';
 export async function DisconnectService(input: unknown): Promise<DisconnectResult> {
   return asRun('DisconnectService', 'connection', disconnectRequest, input, async (run, request) => {
     const { fabric, service, from, to } = request;
-    const { register, members, owed } = await membersOf(run, [...(from ?? []), ...(to ?? [])]);
-    const known = register.connections.filter((connection) => isOf(connection, service));
+    const named = [...(from ?? []), ...(to ?? [])];
+    const connectionsIn = ({ connections }: Register): readonly RegisteredConnection[] =>
+      connections.filter((connection) => isOf(connection, service));
     // A connection that the register was never told of is looked for everywhere.
-    const peers = known.length === 0 ? [...members.keys()] : peersOf(known, [...(from ?? []), ...(to ?? [])]);
+    const peersIn = (fabric: Register): string[] => {
+      const found = connectionsIn(fabric);
+      return found.length === 0 ? fabric.peers.map(({ name }) => name) : peersOf(found, named);
+    };
+    let seen = await membersOf(run, named);
+    if (patched('enters')) seen = await membersOf(run, named, { peers: peersIn(seen.register) });
+    const { register, members, owed } = seen;
+    const known = connectionsIn(register);
+    const peers = peersIn(register);
     run.touches(peers, service);
     await run.awaitSettled(owed, peers);
     const holdings = await observe(

@@ -12,7 +12,7 @@ export async function EstablishLink(input: unknown): Promise<LinkResult> {
   return asRun('EstablishLink', 'link', linkRequest, input, async (run, request) => {
     const [one, other] = request.peers;
     run.touches(request.peers);
-    const { register, members, owed } = await membersOf(run, request.peers);
+    const { register, members, owed } = await membersOf(run, request.peers, { peers: request.peers });
     await run.awaitSettled(owed, request.peers);
     const peers = request.peers.flatMap((name) => members.get(name) ?? []);
     const linkable = await findGateways(run, peers);

@@ -1,6 +1,7 @@
 // GuardFabric: the fabric's one long-running workflow. It keeps the register that the other workflows tell and read.
 import { condition, continueAsNew, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import { recordSignal, registerQuery } from '../src/contract/messages';
+import { enterSignal, leaveSignal, presentQuery, recordSignal, registerQuery } from '../src/contract/messages';
+import { withoutPresence, withPresence, type Presence } from '../src/contract/presence';
 import { applyChange, emptyRegister, type Register } from '../src/contract/register';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
 import { linkName } from '../src/model/topology';
@@ -9,11 +10,14 @@ import { linkName } from '../src/model/topology';
 interface GuardInput {
   readonly fabric: string;
   readonly register?: Register;
+  /** Runs at work. */
+  readonly present?: readonly Presence[];
 }
 
-/** Runs while the fabric has peers, and ends with its last one. */
+/** Runs while the fabric has peers, or somebody is at work on some. */
 export async function GuardFabric(input: GuardInput): Promise<void> {
   let register = input.register ?? emptyRegister(input.fabric);
+  let present = input.present ?? [];
   let told = false;
   const publish = (): void => {
     upsertSearchAttributes([
@@ -28,9 +32,18 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
     told = true;
     publish();
   });
+  setHandler(presentQuery, () => present);
+  setHandler(enterSignal, (one) => {
+    present = withPresence(present, one);
+    told = true;
+  });
+  setHandler(leaveSignal, (one) => {
+    present = withoutPresence(present, one);
+  });
   publish();
-  await condition(() => (told && register.peers.length === 0) || workflowInfo().continueAsNewSuggested);
-  if (register.peers.length > 0) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register });
+  const isOver = (): boolean => register.peers.length === 0 && present.length === 0;
+  await condition(() => (told && isOver()) || workflowInfo().continueAsNewSuggested);
+  if (!isOver()) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register, present });
 }
 
 function registerTable({ peers, links, connections }: Register): string {

@@ -1,28 +1,56 @@
 // How runs read and tell the fabric's register.
 import { patched, workflowInfo } from '@temporalio/workflow';
+import type { Entry } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import { inverseOf, type Register, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import { remainingImports, type Taken } from '../src/model/withdrawal';
 import type { Run, Undo } from './run';
 
-/** The register of the run's fabric, if there is one, and what is owed to its peers. */
-export async function readRegister(run: Run): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }> {
+/** What the run's fabric is. */
+interface Known {
+  readonly register?: Register;
+  readonly owed?: readonly OwedCleanup[];
+  /** False when the run was to come to work, and has to wait for what is owed to its peers first. */
+  readonly entered?: boolean;
+}
+
+/**
+ * The register of the run's fabric, if there is one, and what is owed to its peers.
+ * @param enter the run comes to work on these peers before that, and stays until it ends @throws pending while somebody makes one of them leave
+ */
+export async function readRegister(run: Run, enter?: Entry): Promise<Known> {
   const { fabric } = run.claimant;
   // What is told is waited for: a run whose workflow could be carried out by a worker that does not wait, is not to be told.
   const asks = patched('owed-told');
-  return run.step({ title: 'read register', patience: 'look' }, (activities) =>
-    activities.readRegister({ fabric, ...(asks ? { withOwed: true } : {}) }),
+  const enters = enter !== undefined && patched('enters');
+  if (enters) run.enters();
+  return run.step({ title: 'read register', patience: enter?.leaves === undefined || !enters ? 'look' : 'act' }, (activities) =>
+    activities.readRegister({ fabric, ...(asks ? { withOwed: true } : {}), ...(enters ? { enter } : {}) }),
   );
 }
 
-/** The register of a fabric that must be there, with the named peers found in it, and what is owed to its peers. @throws not_found that names every unknown peer */
+/** As `readRegister`, once nothing is owed to the peers any more. */
+async function enterSettled(run: Run, enter: Entry): Promise<Known> {
+  for (;;) {
+    const known = await readRegister(run, enter);
+    if (known.entered !== false) return known;
+    await run.awaitSettled(known.owed ?? [], enter.peers);
+  }
+}
+
+/**
+ * The register of a fabric that must be there, with the named peers found in it, and what is owed to its peers.
+ * @param enter as for `readRegister`
+ * @throws not_found that names every unknown peer
+ */
 export async function membersOf(
   run: Run,
   names: readonly string[],
+  enter?: Entry,
 ): Promise<{ register: Register; members: ReadonlyMap<string, RegisteredPeer>; owed: readonly OwedCleanup[] }> {
   const { fabric } = run.claimant;
-  const { register, owed = [] } = await readRegister(run);
+  const { register, owed = [] } = await (enter === undefined ? readRegister(run) : enterSettled(run, enter));
   if (register === undefined) {
     throw new FabricError({
       code: 'not_found',

@@ -4,6 +4,7 @@ import {
   ActivityFailure,
   CancellationScope,
   CancelledFailure,
+  getExternalWorkflowHandle,
   isCancellation,
   patched,
   proxyActivities,
@@ -17,11 +18,11 @@ import type { z } from 'zod';
 import type { Activities, Attempted, Change, Debt, OwedStep } from '../src/contract/activities';
 import { concerns, debtorsOf } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
-import { statusQuery } from '../src/contract/messages';
+import { leaveSignal, statusQuery } from '../src/contract/messages';
 import type { RunFailure } from '../src/contract/results';
 import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
 import type { Problem, Residue, Rollback, RunPhase, RunStatus, StepStatus } from '../src/contract/status';
-import { claimIdOf, type ClaimKind } from '../src/contract/workflow-ids';
+import { claimIdOf, guardWorkflowId, type ClaimKind } from '../src/contract/workflow-ids';
 import type { Claimant, InventoryEntry } from '../src/model/claimant';
 import { durationMs } from '../src/model/duration';
 import { differences } from '../src/model/inventory';
@@ -84,10 +85,12 @@ export async function asRun<S extends z.ZodType<Request>, R>(
   try {
     const result = await body(run, request);
     run.end('done');
+    await run.leave();
     return result;
   } catch (error) {
     const problem = problemOf(error);
     const rollback = await CancellationScope.nonCancellable(() => run.rollBack(error));
+    await run.leave();
     if (isCancellation(error) || isCancelled()) {
       run.end('cancelled');
       throw isCancellation(error) ? error : new CancelledFailure('cancelled');
@@ -126,6 +129,7 @@ export class Run {
   /** The claims that this run makes or takes away: what they concern is its doing. */
   private readonly claims: Set<string>;
   private readonly failedSteps = new Map<unknown, StepStatus>();
+  private present = false;
   /** Whether a step has changed anything so far. */
   changed = false;
   /** What is told of a run that fails, besides its problem and rollback. */
@@ -150,6 +154,19 @@ export class Run {
       { key: PEERS_ATTRIBUTE, value: [...new Set(peers)].sort() },
       ...(service === undefined ? [] : [{ key: SERVICE_ATTRIBUTE, value: `${service.namespace}/${service.name}` }]),
     ]);
+  }
+
+  /** The run comes to work on peers, or waits for that: it leaves when it ends. */
+  enters(): void {
+    this.present = true;
+  }
+
+  /** Whoever waits to be alone need not wait for this run any more. A guard that is gone keeps no account. */
+  async leave(): Promise<void> {
+    if (!this.present) return;
+    const { workflowId, runId } = workflowInfo();
+    const guard = getExternalWorkflowHandle(guardWorkflowId(this.claimant.fabric));
+    await CancellationScope.nonCancellable(() => guard.signal(leaveSignal, { workflowId, runId })).catch(() => undefined);
   }
 
   /** The run takes these claims of others away, and answers for what becomes of them. */

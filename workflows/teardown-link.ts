@@ -17,7 +17,7 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     const { fabric, peers, force } = request;
     run.touches(peers);
     const link = linkOf(...peers);
-    const { register, members, owed } = await membersOf(run, peers);
+    const { register, members, owed } = await membersOf(run, peers, { peers });
     await run.awaitSettled(owed, peers);
     const holdings = await observe(
       run,

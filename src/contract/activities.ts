@@ -6,6 +6,7 @@ import type { BinaryOptions, CertificateOptions, GatewayOptions } from '../model
 import type { GatewayEndpoint, Peer, PeerAddress } from '../model/peer';
 import type { TeardownRequest } from '../model/requests';
 import type { OwedCleanup } from './owed';
+import type { Presence } from './presence';
 import type { Register, RegisterChange } from './register';
 import type { CheckFinding, ImportProof, LinkMeasure } from './results';
 
@@ -225,7 +226,9 @@ export interface Steps {
   readRegister(input: {
     readonly fabric: string;
     readonly withOwed?: boolean;
-  }): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[] }>;
+    /** Comes to work on these peers before it reads. Left undone, and `entered` false, while they are owed cleanup. @throws pending while another run keeps it out */
+    readonly enter?: Entry;
+  }): Promise<{ readonly register?: Register; readonly owed?: readonly OwedCleanup[]; readonly entered?: boolean }>;
   recordChange(input: { readonly fabric: string; readonly change: RegisterChange }): Promise<Change>;
 
   // activities/owed-cleanup.ts
@@ -297,6 +300,14 @@ export type UndoCall = {
 export interface OwedStep {
   readonly title: string;
   readonly call: UndoCall;
+}
+
+/** How a run comes to work on peers. */
+export interface Entry extends Pick<Presence, 'peers' | 'leaves'> {
+  /** The fabric may be none yet. */
+  readonly starts?: boolean;
+  /** Also where cleanup is owed to the peers. */
+  readonly despiteOwed?: boolean;
 }
 
 interface DebtOrigin {

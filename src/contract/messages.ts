@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Debt } from './activities';
 import type { OwedCleanup } from './owed';
+import type { Departure, Presence } from './presence';
 import type { Register, RegisterChange } from './register';
 import type { RunStatus } from './status';
 
@@ -13,6 +14,15 @@ export const registerQuery = defineQuery<Register>('register');
 
 /** Tells GuardFabric what a run has changed. */
 export const recordSignal = defineSignal<[RegisterChange]>('record');
+
+/** Tells GuardFabric that a run is at work on peers, or waits to be. */
+export const enterSignal = defineSignal<[Presence]>('enter');
+
+/** Tells GuardFabric that a run is no longer at work. */
+export const leaveSignal = defineSignal<[Departure]>('leave');
+
+/** The runs at work on the fabric's peers, as they came. Answered by GuardFabric. */
+export const presentQuery = defineQuery<readonly Presence[]>('present');
 
 /** What is owed to the peers of a fabric. Answered by SettleCleanup. */
 export const owedQuery = defineQuery<readonly OwedCleanup[]>('owed');

@@ -10,7 +10,10 @@ export async function readRegister(client: Client, fabric: string): Promise<Regi
   try {
     // A closed workflow would still answer its query, with a register that nobody keeps any more.
     const { status } = await guard.describe();
-    return status.name === 'RUNNING' ? await guard.query(registerQuery) : undefined;
+    if (status.name !== 'RUNNING') return undefined;
+    const register = await guard.query(registerQuery);
+    // The first bootstrap of a fabric is at work, or the last teardown still is.
+    return register.peers.length === 0 ? undefined : register;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

@@ -1,0 +1,84 @@
+// Coming to work on a fabric's peers: told to its GuardFabric, and put off while runs that came before keep this one out.
+import { Context } from '@temporalio/activity';
+import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import type { Entry } from '../src/contract/activities';
+import { enterSignal, leaveSignal, presentQuery } from '../src/contract/messages';
+import { runsBefore, type Presence } from '../src/contract/presence';
+import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
+import { guardWorkflowId } from '../src/contract/workflow-ids';
+import { FabricError } from '../src/errors/fabric-error';
+import { tellTemporal } from './ask-temporal';
+
+/** Where the run of this activity has come to be at work. @throws pending while others keep it out, with the first of them; unavailable */
+export async function enterFabric(fabric: string, entry: Entry): Promise<void> {
+  const { workflowExecution, taskQueue } = Context.current().info;
+  const { workflowId = '', runId = '' } = workflowExecution ?? {};
+  const { peers, leaves } = entry;
+  const own: Presence = { workflowId, runId, peers, ...(leaves === undefined ? {} : { leaves }) };
+  const first = await tellTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), async (client) => {
+    const present = await tellGuard(client, { fabric, own, starts: entry.starts === true, taskQueue });
+    return firstAtWork(client, fabric, runsBefore(present, own));
+  });
+  if (first === undefined) return;
+  const where = first.peers.length === 0 ? `fabric ${fabric}` : first.peers.join(', ');
+  throw new FabricError({
+    code: 'pending',
+    message:
+      first.leaves === undefined
+        ? `${first.workflowId} is still at work on ${where}, and nobody leaves meanwhile`
+        : `${where} ${first.peers.length > 1 ? 'are' : 'is'} leaving: ${first.workflowId} goes on`,
+    hint: `It is waited for; see \`skyfabric history --fabric ${fabric}\`, and end it with \`skyfabric cancel ${first.workflowId}\` if it should not go on.`,
+    object: first.workflowId,
+  });
+}
+
+/** @returns the runs at work, this one among them; none where there is no fabric, or its guard is of a version that keeps no account */
+async function tellGuard(
+  client: Client,
+  {
+    fabric,
+    own,
+    starts,
+    taskQueue,
+  }: { readonly fabric: string; readonly own: Presence; readonly starts: boolean; readonly taskQueue: string },
+): Promise<readonly Presence[]> {
+  const guard = client.workflow.getHandle(guardWorkflowId(fabric));
+  try {
+    if (starts) {
+      await client.workflow.signalWithStart('GuardFabric', {
+        workflowId: guardWorkflowId(fabric),
+        taskQueue,
+        args: [{ fabric }],
+        signal: enterSignal,
+        signalArgs: [own],
+        typedSearchAttributes: new TypedSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: fabric }]),
+        staticSummary: `Register of fabric ${fabric}`,
+      });
+    } else await guard.signal(enterSignal, own);
+    return await guard.query(presentQuery);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError) return [];
+    throw error;
+  }
+}
+
+/** The first of these runs that goes on. Those that do not, and could not say so (they were terminated), are forgotten. */
+async function firstAtWork(client: Client, fabric: string, runs: readonly Presence[]): Promise<Presence | undefined> {
+  for (const run of runs) {
+    const { workflowId, runId } = run;
+    const goesOn = await client.workflow
+      .getHandle(workflowId, runId)
+      .describe()
+      .then(
+        ({ status }) => status.name === 'RUNNING',
+        (error: unknown) => {
+          if (error instanceof WorkflowNotFoundError) return false;
+          throw error;
+        },
+      );
+    if (goesOn) return run;
+    await client.workflow.getHandle(guardWorkflowId(fabric)).signal(leaveSignal, { workflowId, runId });
+  }
+  return undefined;
+}
