@@ -1,5 +1,5 @@
 // Which runs are at work on a fabric's peers, in the order in which they came: whoever makes peers leave waits for those that came
-// before, and those that come later wait for it. Kept by GuardFabric. See docs/adr/0015-leaving-alone.md.
+// before, and those that come later wait for it. Kept by GuardFabric. See docs/adr/0017-leaving-alone.md.
 
 /** A run that is, or wants to be, at work. */
 export interface Presence {

@@ -1,0 +1,113 @@
+// Peers leave a fabric alone: a teardown waits for the runs at work on them, and who comes later waits for it.
+import { setTimeout as delay } from 'node:timers/promises';
+import { presentQuery } from '../../src/contract/messages';
+import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import { deployEcho } from '../../src/playground/simulated-cluster';
+import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
+import { final } from '../support/step-traps';
+
+const service = { name: 'echo', namespace: 'demo', port: 8080 };
+const deadlines = { step: '20s', undo: '5s' };
+const HASTY = { step: '2s', undo: '5s' };
+const VERIFY = { mode: 'status' } as const;
+
+let harness: FabricHarness;
+let fabric: string;
+beforeAll(async () => {
+  harness = await FabricHarness.start(['east', 'west']);
+  await deployEcho(harness.simulated.cluster('east'), { namespace: 'demo', name: 'unused', port: 8080 });
+  await deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 });
+}, 60_000);
+afterAll(() => harness.close(), 120_000);
+beforeEach(() => {
+  fabric = uniqueFabric();
+});
+afterEach(() => harness.traps.clear());
+
+const guard = () => harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
+
+/** Resolves when so many runs are at work, or wait to be. */
+async function present(count: number): Promise<void> {
+  while ((await guard().query(presentQuery)).length < count) await delay(20);
+}
+
+async function guardHasEnded(): Promise<void> {
+  while ((await guard().describe()).status.name === 'RUNNING') await delay(20);
+}
+
+/** A connect that stops before its import, and what lets it go on. */
+async function connectHeld() {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let reached = (): void => undefined;
+  const isThere = new Promise<void>((resolve) => (reached = resolve));
+  harness.traps.set({ activity: 'ensureImport', peer: 'east' }, async (proceed) => {
+    reached();
+    await held;
+    return proceed();
+  });
+  const run = await harness.begin('ConnectServiceAcrossClusters', {
+    fabric,
+    service,
+    from: ['west'],
+    to: ['east'],
+    verify: VERIFY,
+    deadlines,
+  });
+  await isThere;
+  return { run, release };
+}
+
+test('a teardown waits for a connect that came before it, and one that comes later is told who leaves', async () => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const { run, release } = await connectHeld();
+  const teardown = await harness.begin('TeardownFabric', { fabric, peers: ['west'], force: true, deadlines });
+  await present(2);
+  const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
+  expect(later.failure).toMatchObject({
+    code: 'pending',
+    message: `west is leaving: ${teardown.workflowId} goes on`,
+    details: { rollback: { undone: [] } },
+  });
+  release();
+  expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
+  expect((await outcomeOf(teardown)).result).toMatchObject({ peers: ['west'], changed: true });
+  const left = await harness.inventory(fabric);
+  expect(left.filter((line) => line.startsWith('west: ') || /: (Import|Export|Peer|AccessPolicy) /.test(line))).toEqual([]);
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+  expect(await harness.inventory(fabric)).toEqual([]);
+  await guardHasEnded();
+}, 90_000);
+
+test('a teardown that nobody makes room for touches nothing, and keeps nobody out any more', async () => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const { run, release } = await connectHeld();
+  const { failure } = await harness.run('TeardownFabric', { fabric, force: true, deadlines: HASTY });
+  expect(failure).toMatchObject({
+    code: 'pending',
+    message: `${run.workflowId} is still at work on west, east, and nobody leaves meanwhile`,
+  });
+  release();
+  expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
+  expect(await harness.succeed('EstablishLink', { fabric, peers: ['east', 'west'], deadlines })).toMatchObject({ changed: true });
+  await harness.succeed('TeardownFabric', { fabric, force: true, deadlines });
+  expect(await harness.inventory(fabric)).toEqual([]);
+}, 90_000);
+
+test('a run that was terminated keeps nobody waiting', async () => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const { run, release } = await connectHeld();
+  await harness.environment.client.workflow.getHandle(run.workflowId).terminate('it hangs');
+  release();
+  expect(await harness.succeed('TeardownFabric', { fabric, force: true, deadlines })).toMatchObject({ ended: true });
+  await guardHasEnded();
+}, 90_000);
+
+test('a first bootstrap that fails leaves no fabric behind', async () => {
+  harness.traps.set({ activity: 'deployGateway', peer: 'west' }, () => Promise.reject(final(new Error('no room'))));
+  const { failure } = await harness.run('BootstrapFabric', harness.bootstrapRequest(fabric));
+  expect(failure).toMatchObject({ details: { rollback: { residue: [] } } });
+  await guardHasEnded();
+  const { failure: none } = await harness.run('TeardownFabric', { fabric, deadlines });
+  expect(none).toMatchObject({ code: 'not_found', message: `there is no fabric ${fabric}` });
+}, 60_000);
