@@ -126,8 +126,8 @@ export class Run {
   private handOvers = 0;
   /** Peers that undoing has given up, with the reason: nothing else is tried there. */
   private readonly away = new Map<string, string>();
-  /** The claims that this run makes or takes away: what they concern is its doing. */
-  private readonly claims: Set<string>;
+  /** The claims of others that this run takes away: what they concern is its doing, too. */
+  private readonly taken = new Set<string>();
   private readonly failedSteps = new Map<unknown, StepStatus>();
   private present = false;
   /** Whether a step has changed anything so far. */
@@ -142,7 +142,6 @@ export class Run {
   ) {
     const { workflowId, firstExecutionRunId } = workflowInfo();
     this.claimant = { fabric: request.fabric, id: claimIdOf(claimKind, workflowId), by: workflowId, run: firstExecutionRunId };
-    this.claims = new Set([this.claimant.id]);
     this.deadlines = { stepMs: durationMs(request.deadlines.step), undoMs: durationMs(request.deadlines.undo) };
     setHandler(statusQuery, () => this.status());
     upsertSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: request.fabric }]);
@@ -171,7 +170,7 @@ export class Run {
 
   /** The run takes these claims of others away, and answers for what becomes of them. */
   takesAway(claims: readonly string[]): void {
-    for (const claim of claims) this.claims.add(claim);
+    for (const claim of claims) this.taken.add(claim);
   }
 
   /** Something stays that the run should have removed. */
@@ -395,7 +394,7 @@ export class Run {
         activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) }),
       );
       this.counts.set(name, { before: before.length, after: value.entries.length });
-      return differences(before, value.entries, this.claims).map((difference) => ({ peer: name, ...difference }));
+      return differences(before, value.entries, this.claimant.id, this.taken).map((difference) => ({ peer: name, ...difference }));
     } catch (error) {
       return [{ peer: name, object: 'inventory', why: `could not be compared: ${problemOf(error).message}` }];
     }

@@ -12,13 +12,16 @@ const CLAIMED_KINDS = ['Import', 'Export', 'Peer', 'AccessPolicy', 'PrivilegedAc
 
 /**
  * What differs between two inventories of a peer, apart from what others did meanwhile: an object that only they claim is theirs.
- * @param claims ids of the claims that the run made or took away
+ * @param own id of the run's own claim
+ * @param taken ids of the claims that it took away
  */
 export function differences(
   before: readonly InventoryEntry[],
   after: readonly InventoryEntry[],
-  claims: ReadonlySet<string>,
+  own: string,
+  taken: ReadonlySet<string>,
 ): Difference[] {
+  const claims = new Set([own, ...taken]);
   const earlier = new Map(before.map((entry) => [entry.object, entry]));
   const later = new Map(after.map((entry) => [entry.object, entry]));
   const ours = (entry: InventoryEntry): string => entry.claims.filter((claim) => claims.has(claim)).join();
@@ -38,6 +41,8 @@ export function differences(
   for (const entry of after) {
     const known = earlier.get(entry.object);
     if (known?.digest === entry.digest || isTheirs(entry, anchor)) continue;
+    // Under a claim that it took away, the run puts back what there was, and makes nothing new: that is the doing of who goes on with it.
+    if (known === undefined && entry.claims.length > 0 && !entry.claims.includes(own)) continue;
     if (known !== undefined && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
     found.push({
       object: entry.object,

@@ -71,6 +71,8 @@ test('what is taken away between some peers leaves the other pairs', () => {
   expect(remainingImports(imports, takenWith(['south', 'north']))).toEqual({ east: ['west'] });
 });
 
+const NONE: ReadonlySet<string> = new Set();
+
 test('only what the run itself left, changed or lost is a difference', () => {
   const entry = (object: string, digest: string, ...claims: string[]) => ({ object, digest, claims });
   const before = [entry('Peer ns/a', '1', 'mine'), entry('Peer ns/b', '1'), entry('Peer ns/c', '1', 'mine')];
@@ -80,7 +82,7 @@ test('only what the run itself left, changed or lost is a difference', () => {
     entry('Import ns/d', '1', 'other'),
     entry('Import ns/e', '1', 'mine'),
   ];
-  expect(differences(before, after, new Set(['mine']))).toEqual([
+  expect(differences(before, after, 'mine', NONE)).toEqual([
     { object: 'Peer ns/a', why: 'not as it was before this run' },
     { object: 'Import ns/e', why: 'created by this run and still there' },
     { object: 'Peer ns/b', why: 'was there before this run and is gone' },
@@ -89,23 +91,35 @@ test('only what the run itself left, changed or lost is a difference', () => {
 
 test('a shared object that others claimed or left meanwhile is no difference, as long as our claim stands as before', () => {
   const peer = (digest: string, ...claims: string[]) => ({ object: 'Peer ns/east', digest, claims });
-  expect(differences([peer('1', 'mine')], [peer('2', 'mine', 'other')], new Set(['mine']))).toEqual([]);
-  expect(differences([peer('1', 'other')], [peer('2', 'mine', 'other')], new Set(['mine']))).toHaveLength(1);
+  expect(differences([peer('1', 'mine')], [peer('2', 'mine', 'other')], 'mine', NONE)).toEqual([]);
+  expect(differences([peer('1', 'other')], [peer('2', 'mine', 'other')], 'mine', NONE)).toHaveLength(1);
+});
+
+test('what a run took away it has to bring back, but what others make of it anew is theirs', () => {
+  const entry = (object: string, digest: string) => ({ object, digest, claims: ['taken'] });
+  const [before, after] = [
+    [entry('Peer ns/a', '1'), entry('Export ns/b', '1')],
+    [entry('Peer ns/a', '2'), entry('Import ns/c', '1')],
+  ];
+  expect(differences(before, after, 'mine', new Set(['taken']))).toEqual([
+    { object: 'Peer ns/a', why: 'not as it was before this run' },
+    { object: 'Export ns/b', why: 'was there before this run and is gone' },
+  ]);
 });
 
 test("a gateway's objects belong to whoever claims the gateway", () => {
   const secret = { object: 'Secret ns/cl-peer', digest: '1', claims: [] };
   const anchor = (claim: string) => ({ object: 'ConfigMap ns/skyfabric-gateway', digest: '1', claims: [claim] });
-  expect(differences([], [anchor('other'), secret], new Set(['mine']))).toEqual([]);
+  expect(differences([], [anchor('other'), secret], 'mine', NONE)).toEqual([]);
   // But what a connection makes carries its own claim, or is a probe's: it is never the gateway's.
   const probe = { object: 'Job demo/probe-connection-1', digest: '1', claims: [] };
-  expect(differences([], [anchor('other'), probe], new Set(['mine']))).toHaveLength(1);
+  expect(differences([], [anchor('other'), probe], 'mine', NONE)).toHaveLength(1);
   const others = { object: 'Import demo/echo', digest: '1', claims: ['other'] };
-  expect(differences([others], [], new Set(['mine']))).toEqual([]);
-  expect(differences([], [secret], new Set(['mine']))).toHaveLength(1);
+  expect(differences([others], [], 'mine', NONE)).toEqual([]);
+  expect(differences([], [secret], 'mine', NONE)).toHaveLength(1);
   // A gateway that others had, and tore down meanwhile, is nothing that this run has lost.
-  expect(differences([anchor('other'), secret], [], new Set(['mine']))).toEqual([]);
-  expect(differences([anchor('mine'), secret], [], new Set(['mine']))).toHaveLength(2);
+  expect(differences([anchor('other'), secret], [], 'mine', NONE)).toEqual([]);
+  expect(differences([anchor('mine'), secret], [], 'mine', NONE)).toHaveLength(2);
 });
 
 test.each([
