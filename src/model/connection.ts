@@ -33,7 +33,7 @@ export const access = z.strictObject({
 export type Access = z.output<typeof access>;
 
 /** What the pods that move bytes run: `sh` and busybox's tools. */
-export const probeImage = z.string().regex(/^[a-z0-9][a-z0-9._:/@-]{0,254}$/i, 'must be an image reference');
+export const probeImage = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$/, 'must be an image reference');
 export const DEFAULT_PROBE_IMAGE = 'busybox:1.36';
 
 /** How a connection is shown to work before it is called connected. */
