@@ -60,6 +60,7 @@ test('a fabric is made, used and taken down from Python, and nothing is left', a
   const before = await harness.everything();
   const fabric = uniqueFabric();
   await expectLive('fabric', { fabric, bootstrap: harness.bootstrapRequest(fabric) });
+  await harness.includeRunsOf(fabric);
   expect(await harness.everything()).toEqual(before);
 });
 

@@ -13,6 +13,7 @@ import type { temporal } from '@temporalio/proto';
 import { createActivities } from '../../activities';
 import type { RunFailure } from '../../src/contract/results';
 import type { RunKind, Runs } from '../../src/contract/runs';
+import { FABRIC_ATTRIBUTE } from '../../src/contract/search-attributes';
 import { guardWorkflowId, settleWorkflowId } from '../../src/contract/workflow-ids';
 import { FabricError } from '../../src/errors/fabric-error';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../../src/kubernetes/claim-marks';
@@ -135,6 +136,12 @@ export class FabricHarness {
     const run = await startRun(this.environment.client, kind, input, this.taskQueue);
     this.started.push({ workflowId: run.workflowId, runId: run.runId });
     return run;
+  }
+
+  /** Counts the fabric's runs that another client started among those whose histories are looked through when the harness closes. */
+  async includeRunsOf(fabric: string): Promise<void> {
+    const query = `${FABRIC_ATTRIBUTE.name} = "${fabric}" AND WorkflowType != "GuardFabric"`;
+    for await (const { workflowId, runId } of this.environment.client.workflow.list({ query })) this.started.push({ workflowId, runId });
   }
 
   /** Starts a run and waits for its end, whatever it is. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { errorText, runCommand } from '../../src/temporal/command';
 
 /** The folder of the Python client. */
-export const PYTHON_CLIENT = join(__dirname, '../../clients/python');
+const PYTHON_CLIENT = join(__dirname, '../../clients/python');
 
 const LOCK = join(PYTHON_CLIENT, 'requirements-dev.txt');
 const PIP = ['-m', 'pip', '--no-input', '--disable-pip-version-check'];

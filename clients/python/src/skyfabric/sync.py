@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -154,7 +155,10 @@ class Client:
             if self._opened is None:
                 self._opened = _Opened(self._target, self._task_queue, forked=len(self._inherited) > 0)
             opened = self._opened
-        return opened.loop.run(question(opened.client))
+        try:
+            return opened.loop.run(question(opened.client))
+        except CancelledError:
+            raise SkyfabricError("this client was closed meanwhile", code="unavailable", hint="Runs go on by themselves.") from None
 
     def _after_fork(self) -> None:
         """A fork has neither its parent's threads nor those of the SDK's core, and somebody may have held the lock."""

@@ -91,6 +91,18 @@ def test_threads_share_a_client_and_the_same_request_is_one_run(given: dict[str,
         assert client.run(runs[0].id).status()["phase"] == "done"
 
 
+def test_closing_a_client_ends_the_waiting_of_other_threads(given: dict[str, Any]) -> None:
+    client = skyfabric.sync.Client()
+    with ThreadPoolExecutor(1) as threads:
+        # GuardFabric runs as long as the fabric.
+        waiting = threads.submit(client.run(f"fabric/{given['fabric']}").result)
+        with pytest.raises(skyfabric.StillRunningError):
+            client.run(f"fabric/{given['fabric']}").result(timeout=0.2)
+        client.close()
+        with pytest.raises(skyfabric.SkyfabricError, match="closed"):
+            waiting.result(timeout=20)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_forked_process_goes_on_with_the_client_of_its_parent(given: dict[str, Any]) -> None:
     with skyfabric.sync.Client() as client:
