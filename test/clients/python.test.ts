@@ -14,16 +14,15 @@ import { PythonClient } from '../support/python';
 import { testAddress, uniqueTaskQueue } from '../support/temporal';
 import { fakeActivities } from '../workflows/fake-activities';
 
-/** The first time, the packages are fetched. */
-const INSTALL_TIMEOUT_MS = 10 * 60_000;
-jest.setTimeout(180_000);
+/** The first time, packages are fetched; and a whole suite of Python's is one test here. */
+jest.setTimeout(10 * 60_000);
 
 let python: PythonClient;
 let harness: FabricHarness;
 beforeAll(async () => {
   python = await PythonClient.install();
   harness = await FabricHarness.start(['east', 'south', 'west']);
-}, INSTALL_TIMEOUT_MS);
+});
 afterAll(async () => {
   await harness.close();
   await python.remove();
