@@ -22,7 +22,8 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
-interface Deployment extends KubeObject {
+/** What is read of a Deployment. */
+export interface Deployment extends KubeObject {
   readonly spec: { readonly replicas?: number };
   readonly status?: {
     readonly observedGeneration?: number;
@@ -65,7 +66,7 @@ export async function awaitDeployments(
 ): Promise<void> {
   const missing = (deployments: readonly Deployment[]): string[] =>
     names.flatMap((name) => {
-      const why = explain(deployments.find(({ metadata }) => metadata.name === name));
+      const why = deploymentTrouble(deployments.find(({ metadata }) => metadata.name === name));
       return why === undefined ? [] : [`${name} ${why}`];
     });
   try {
@@ -94,8 +95,8 @@ export async function awaitDeployments(
   }
 }
 
-/** As `kubectl rollout status` judges: seen by its controller, all pods of the new kind, all available, none of the old left. */
-function explain(deployment: Deployment | undefined): string | undefined {
+/** Why a Deployment is not rolled out, as `kubectl rollout status` judges: seen by its controller, all pods of the new kind, all available, none of the old left. */
+export function deploymentTrouble(deployment: Deployment | undefined): string | undefined {
   if (deployment === undefined) return 'does not exist';
   const { metadata, spec, status = {} } = deployment;
   const wanted = spec.replicas ?? 1;

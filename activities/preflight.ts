@@ -19,6 +19,7 @@ import type { ActivityDeps } from './deps';
 import { isMarked, readAnchor, requireSamePeer, type GatewayPlace } from './gateway-anchor';
 import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
 import { observeGateway, refuseControlplaneOwn } from './gateway-objects';
+import { observeGatewayState } from './gateway-state';
 import { inParallel } from './in-parallel';
 import { grant, namespaceObject, subjectOf } from './permission-manifest';
 import { describePermission, namespacesOf, neededPermissions } from './permissions';
@@ -44,7 +45,7 @@ export function preflightActivities({ clusters }: ActivityDeps): Pick<Steps, 'pr
         () => judgeElsewhere(place),
         () => judgeDefinitions(place),
       ];
-      const findings = await inParallel(looks, async (look) => {
+      const judge = async (look: () => Promise<CheckFinding[]>): Promise<CheckFinding[]> => {
         try {
           return await look();
         } catch (error) {
@@ -52,9 +53,15 @@ export function preflightActivities({ clusters }: ActivityDeps): Pick<Steps, 'pr
           if (isFabricError(error, 'forbidden')) return [];
           throw error;
         }
-      });
+      };
+      const [findings, gateway] = await Promise.all([inParallel(looks, judge), observeGatewayState(place)]);
       const reachable: CheckFinding = { check: 'reachable', ok: true, message: `${cluster.server} answers` };
-      return { clusterUid: uid, version: version.gitVersion, findings: [reachable, ...findings.flat()] };
+      return {
+        clusterUid: uid,
+        version: version.gitVersion,
+        findings: [reachable, ...findings.flat()],
+        ...(gateway === undefined ? {} : { gateway }),
+      };
     },
   };
 }

@@ -24,11 +24,11 @@ export async function CheckClusters(input: unknown): Promise<CheckResult> {
           if (isCancellation(error)) throw error;
           const { message, hint } = problemOf(error);
           const finding: CheckFinding = { check: 'reachable', ok: false, message, ...(hint === undefined ? {} : { hint }) };
-          return { peer: peer.name, clusterUid: undefined, findings: [finding] };
+          return { peer: peer.name, clusterUid: undefined, gateway: undefined, findings: [finding] };
         }
       }),
     );
-    const peers = looks.map(({ peer, clusterUid, findings }) => {
+    const peers = looks.map(({ peer, clusterUid, gateway, findings }) => {
       const twin = looks.find((other) => other.peer !== peer && clusterUid !== undefined && other.clusterUid === clusterUid);
       const same: CheckFinding[] =
         twin === undefined
@@ -41,7 +41,7 @@ export async function CheckClusters(input: unknown): Promise<CheckResult> {
                 hint: 'Give each peer a cluster of its own.',
               },
             ];
-      return { peer, findings: [...findings, ...same] };
+      return { peer, findings: [...findings, ...same], ...(gateway === undefined ? {} : { gateway }) };
     });
     return { ok: peers.every(({ findings }) => findings.every(({ ok }) => ok)), peers };
   });

@@ -8,7 +8,7 @@ import type { TeardownRequest } from '../model/requests';
 import type { OwedCleanup } from './owed';
 import type { Presence } from './presence';
 import type { Register, RegisterChange } from './register';
-import type { CheckFinding, ImportProof, LinkMeasure } from './results';
+import type { CheckFinding, GatewayState, ImportProof, LinkMeasure } from './results';
 
 /** Whether a step changed anything. */
 export interface Change {
@@ -109,7 +109,12 @@ export interface Steps {
     readonly fabric: string;
     readonly peer: Peer;
     readonly clusterlink: GatewayOptions;
-  }): Promise<{ readonly clusterUid: string; readonly version: string; readonly findings: readonly CheckFinding[] }>;
+  }): Promise<{
+    readonly clusterUid: string;
+    readonly version: string;
+    readonly findings: readonly CheckFinding[];
+    readonly gateway?: GatewayState;
+  }>;
   takeInventory(input: { readonly fabric: string; readonly peer: PeerAddress }): Promise<{ readonly entries: readonly InventoryEntry[] }>;
 
   // activities/gateway.ts

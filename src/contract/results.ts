@@ -137,7 +137,22 @@ export interface CheckFinding {
   readonly manifest?: readonly object[];
 }
 
+/** How a peer's gateway stands at this moment. */
+export interface GatewayState {
+  /** Whether both of its Deployments are rolled out whole. */
+  readonly ready: boolean;
+  /** Why it is not. */
+  readonly troubles: readonly string[];
+  /** Its remotes, and whether its heartbeat reaches them. */
+  readonly links: readonly { readonly peer: string; readonly reachable: boolean }[];
+}
+
 export interface CheckResult {
   readonly ok: boolean;
-  readonly peers: readonly { readonly peer: string; readonly findings: readonly CheckFinding[] }[];
+  readonly peers: readonly {
+    readonly peer: string;
+    readonly findings: readonly CheckFinding[];
+    /** Of the gateway that the fabric has there; absent where there is none, or it cannot be seen. */
+    readonly gateway?: GatewayState;
+  }[];
 }

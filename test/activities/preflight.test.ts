@@ -3,9 +3,10 @@ import { neededPermissions } from '../../activities/permissions';
 import { DEFINITIONS } from '../../src/clusterlink/definitions';
 import { writeKubeconfig } from '../../src/playground/api-server/server';
 import type { CheckFinding } from '../../src/contract/results';
-import type { KubeObject } from '../../src/kubernetes/kube-object';
+import type { PeerResource } from '../../src/clusterlink/resources';
+import type { KubeObject, ObjectRef } from '../../src/kubernetes/kube-object';
 import { rulesOf } from '../support/accounts';
-import { claimantOf, FABRIC, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
+import { claimantOf, FABRIC, inNamespace, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
 
 let bench: GatewayBench;
 beforeEach(async () => {
@@ -37,6 +38,41 @@ test("an empty cluster passes, and so does one with this peer's gateway", async 
   await bench.install(ONE);
   expect(await check()).toMatchObject({ gateway: { ok: true, message: expect.stringContaining('will be kept') as string } });
   expect(failed(await check())).toEqual([]);
+});
+
+test('how the gateway stands is told: rolled out or not, and which peers it reaches', async () => {
+  const { peer, clusterlink } = bench.input(ONE);
+  const look = async () => (await bench.run('preflight', { fabric: FABRIC, peer, clusterlink })).gateway;
+  const deployments = ['cl-controlplane', 'cl-dataplane'].map((name) => inNamespace('apps/v1', 'Deployment', name));
+  expect(await look()).toBeUndefined();
+  await bench.install(ONE);
+  expect(await look()).toMatchObject({
+    ready: false,
+    troubles: [expect.stringMatching(/^cl-controlplane /), expect.stringMatching(/^cl-dataplane /)],
+  });
+  for (const ref of deployments) {
+    const observedGeneration = (await bench.cluster.get(ref))?.metadata.generation;
+    await bench.cluster.patchStatus(ref, { status: { observedGeneration, replicas: 1, updatedReplicas: 1, availableReplicas: 1 } });
+  }
+  expect(await look()).toEqual({ ready: true, troubles: [], links: [] });
+  const remote = inNamespace('clusterlink.net/v1alpha1', 'Peer', 'far');
+  const spec = { gateways: [{ host: '127.0.0.1', port: 1 }] };
+  await bench.cluster.create<PeerResource>({
+    apiVersion: 'clusterlink.net/v1alpha1',
+    kind: 'Peer',
+    metadata: { name: 'far', namespace: NAMESPACE },
+    spec,
+  });
+  expect(await look()).toEqual({ ready: true, troubles: [], links: [{ peer: 'far', reachable: false }] });
+  await bench.cluster.patchStatus(remote, { status: { conditions: [{ type: 'PeerReachable', status: 'True' }] } });
+  await bench.cluster.delete(deployments[0] as ObjectRef);
+  expect(await look()).toEqual({
+    ready: false,
+    troubles: ['cl-controlplane does not exist'],
+    links: [{ peer: 'far', reachable: true }],
+  });
+  const other = bench.input(ONE, { peer: { name: 'another' } });
+  expect((await bench.run('preflight', { fabric: FABRIC, peer: other.peer, clusterlink })).gateway).toBeUndefined();
 });
 
 test('missing permissions are named, and everything else is still looked at', async () => {

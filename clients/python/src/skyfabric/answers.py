@@ -49,6 +49,8 @@ class CheckFinding(TypedDict):
 class Peer(TypedDict):
     peer: str
     findings: List[CheckFinding]
+    #: Of the gateway that the fabric has there; absent where there is none, or it cannot be seen.
+    gateway: NotRequired[GatewayState]
 
 
 class CheckResult(TypedDict):
@@ -133,6 +135,22 @@ class GatewayEndpoint(TypedDict):
 
     host: str
     port: int
+
+
+class Link(TypedDict):
+    peer: str
+    reachable: bool
+
+
+class GatewayState(TypedDict):
+    """How a peer's gateway stands at this moment."""
+
+    #: Whether both of its Deployments are rolled out whole.
+    ready: bool
+    #: Why it is not.
+    troubles: List[str]
+    #: Its remotes, and whether its heartbeat reaches them.
+    links: List[Link]
 
 
 class ImportProof(TypedDict):
