@@ -137,14 +137,19 @@ export interface CheckFinding {
   readonly manifest?: readonly object[];
 }
 
+/** A remote of a gateway, and whether its heartbeat reaches it. */
+export interface GatewayRemote {
+  readonly peer: string;
+  readonly reachable: boolean;
+}
+
 /** How a peer's gateway stands at this moment. */
 export interface GatewayState {
   /** Whether both of its Deployments are rolled out whole. */
   readonly ready: boolean;
   /** Why it is not. */
   readonly troubles: readonly string[];
-  /** Its remotes, and whether its heartbeat reaches them. */
-  readonly links: readonly { readonly peer: string; readonly reachable: boolean }[];
+  readonly links: readonly GatewayRemote[];
 }
 
 export interface CheckResult {

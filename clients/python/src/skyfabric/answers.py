@@ -137,7 +137,9 @@ class GatewayEndpoint(TypedDict):
     port: int
 
 
-class Link(TypedDict):
+class GatewayRemote(TypedDict):
+    """A remote of a gateway, and whether its heartbeat reaches it."""
+
     peer: str
     reachable: bool
 
@@ -149,8 +151,7 @@ class GatewayState(TypedDict):
     ready: bool
     #: Why it is not.
     troubles: List[str]
-    #: Its remotes, and whether its heartbeat reaches them.
-    links: List[Link]
+    links: List[GatewayRemote]
 
 
 class ImportProof(TypedDict):
