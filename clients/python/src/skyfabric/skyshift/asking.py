@@ -43,8 +43,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def carry_out(request: Request[R], options: Options) -> R:
-    """The result of a run. One of the same id that was asked for otherwise is let come to its end first, whatever it is."""
+    """The result of a run that began after it was asked for.
+
+    One of the same id that goes on already, for the same or otherwise, is let come to its end first: it may have passed what somebody
+    has taken away meanwhile.
+    """
     deadline = time.monotonic() + options.timeout
+    attaching = True
     while True:
         try:
             run = patiently(lambda: client().submit(request), options)
@@ -52,8 +57,12 @@ def carry_out(request: Request[R], options: Options) -> R:
             if other.workflow_id is None or other.run_id is None:
                 raise
             _await_end(client().run(other.workflow_id, other.run_id), deadline, options)
-        else:
+            continue
+        if not (run.attached and attaching):
             return _result_of(run, deadline, options)
+        # Whoever starts the next one does so after this call was made.
+        attaching = False
+        _await_end(run, deadline, options)
 
 
 def register_of(options: Options) -> Register | None:
