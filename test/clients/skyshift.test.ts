@@ -42,7 +42,8 @@ let directory: string;
 const fabric = uniqueFabric();
 beforeAll(async () => {
   python = await PythonClient.install();
-  harness = await FabricHarness.start(NAMES);
+  // SkyShift's gateways are in the namespace of its contexts, where deploy/ gives a worker's account no rights.
+  harness = await FabricHarness.start(NAMES, 'administrator');
   directory = await mkdtemp(join(tmpdir(), 'skyfabric-skyshift-'));
   const kubeconfig = parse(await readFile(harness.simulated.kubeconfigPath, 'utf8')) as { contexts: { name: string }[] };
   const contexts = kubeconfig.contexts.map((context) => (context.name === 'peer3' ? { ...context, name: ODD_CONTEXT } : context));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -34,7 +34,7 @@ class FakeManager:
 
 def member(name: str, **more: Any) -> RegisteredPeer:
     """A peer as the register has it once SkyShift's ``name`` was launched with its default kubeconfig."""
-    peer: Any = {
+    peer = {
         "name": name,
         "context": name,
         "namespace": "default",
@@ -44,8 +44,7 @@ def member(name: str, **more: Any) -> RegisteredPeer:
         "clusterUid": f"uid-{name}",
         "clusterlink": {"mode": "direct"},
     }
-    registered: RegisteredPeer = {**peer, **more}
-    return registered
+    return cast(RegisteredPeer, {**peer, **more})
 
 
 def register_with(*names: str, links: Sequence[tuple[str, str]] = (), connections: Sequence[Any] = ()) -> Register:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fake_client import FakeClient, FakeManager, member, register_with, take_place
@@ -30,6 +31,12 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 def _failure(workflow_id: str, code: Any = "unreachable") -> skyfabric.SkyfabricError:
     failure: Any = {"problem": {"code": code, "message": "nobody answers", "hint": "Start it."}, "rollback": NOT_UNDONE}
     return error_of_failure(failure, workflow_id=workflow_id, run_id="r")
+
+
+def _only_peer(request: skyfabric.Request[Any]) -> Mapping[str, Any]:
+    peers = cast("list[Mapping[str, Any]]", request.fields["peers"])
+    assert len(peers) == 1
+    return peers[0]
 
 
 def _gateway(name: str, *remotes: str, ready: bool = True, reachable: bool = True) -> dict[str, Any]:
@@ -93,7 +100,7 @@ def test_the_options_reach_the_requests(client: FakeClient, monkeypatch: pytest.
     assert launch["fabric"] == "lab"
     assert launch["clusterlink"] == {"dataplane": "go"}
     assert launch["certificates"] == {"authorityKeyBits": 2048}
-    [peer] = launch["peers"]  # type: ignore[misc]
+    peer = _only_peer(client.asked[0])
     assert (peer["ingress"], peer["taskQueue"]) == ({"type": "LoadBalancer"}, "inside")
     assert first["deadlines"] == {"step": "1m"}
     assert first["verify"] == {"mode": "probe", "image": "busybox:1.37"}
@@ -149,8 +156,7 @@ def test_a_call_that_waited_long_enough_says_so_and_its_workflow_goes_on(
 def test_a_network_is_up_when_both_parts_of_the_gateway_are(client: FakeClient, looked: Any, expected: bool) -> None:
     client.answers["CheckClusters"] = [{"ok": True, "peers": [looked]}]
     assert skyshift.status_network(ONE) is expected
-    [peer] = client.asked[0].fields["peers"]  # type: ignore[misc]
-    assert set(peer) == {"name", "context", "namespace", "ingress", "labels"}
+    assert set(_only_peer(client.asked[0])) == {"name", "context", "namespace", "ingress", "labels"}
 
 
 def test_a_network_is_down_where_nothing_was_launched_or_elsewhere(client: FakeClient) -> None:

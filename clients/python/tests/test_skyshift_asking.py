@@ -9,12 +9,12 @@ import pytest
 from fake_client import FakeClient, take_place
 
 import skyfabric
-from skyfabric import requests
+from skyfabric import Request, requests
 from skyfabric.errors import error_of_failure
 from skyfabric.skyshift import asking
 from skyfabric.skyshift.options import Options
 
-REQUEST = requests.link("west", "east")
+REQUEST: Request[Any] = requests.link("west", "east")
 ID = "link/default/east/west"
 
 

@@ -43,9 +43,9 @@ def test_every_problem_is_told(file: Path) -> None:
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "fabrik",
         "fabric",
+        "verify",
         "patience",
         "timeout",
-        "verify",
         "peers",
         "services",
     ]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: How long a thread of the SDK's core may take to return from here.
+_RETURN_S = 2.0
+_PAUSE_S = 0.001
 
 
 class BackgroundLoop:
@@ -33,7 +39,26 @@ class BackgroundLoop:
         self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._await_callers()
         self._loop.close()
+
+    def _await_callers(self) -> None:
+        """Waits until no other thread is within a call of the loop.
+
+        The SDK's core hands over a result in a thread of its own, and we may have it before that thread has returned. One that is caught
+        within Python when the interpreter ends takes the process down, or keeps it for ever.
+        """
+        until = time.monotonic() + _RETURN_S
+        while time.monotonic() < until and any(self._is_called_in(ident) for ident in sys._current_frames()):
+            time.sleep(_PAUSE_S)
+
+    def _is_called_in(self, ident: int) -> bool:
+        frame = sys._current_frames().get(ident)
+        while frame is not None:
+            if frame.f_locals.get("self") is self._loop:
+                return True
+            frame = frame.f_back
+        return False
 
 
 async def _cancel_others() -> None:

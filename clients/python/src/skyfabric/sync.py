@@ -5,6 +5,7 @@ Several threads may share one client. A process that was forked connects anew wh
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import threading
@@ -177,6 +178,13 @@ def _forget_connections() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_connections)
+
+
+@atexit.register
+def _close_all() -> None:
+    """The SDK's core has threads of its own: one that reports to an interpreter which is gone takes the whole process down."""
+    for client in list(_CLIENTS):
+        client.close()
 
 
 async def _nothing(_client: asynchronous.Client) -> None:
