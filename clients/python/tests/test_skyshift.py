@@ -135,12 +135,16 @@ def test_a_call_that_waited_long_enough_says_so_and_its_workflow_goes_on(
     def still_running(timeout: float | None) -> None:
         assert timeout is not None
         assert 0 < timeout <= 5
-        raise skyfabric.StillRunningError("it goes on", workflow_id="link/skyshift/kind-peer1/kind-peer2")
+        raise skyfabric.StillRunningError("too long", hint="It goes on.", workflow_id="link/skyshift/kind-peer1/kind-peer2")
 
     client.answers["EstablishLink"] = [still_running]
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         skyshift.create_link(ONE, TWO)
-    assert "Workflow: link/skyshift/kind-peer1/kind-peer2" in str(caught.value)
+    assert str(caught.value).splitlines() == [
+        "create_link(kind-peer1, kind-peer2) has not ended within 5 s",
+        "Workflow: link/skyshift/kind-peer1/kind-peer2",
+        "It goes on.",
+    ]
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
     assert (str(copy), copy.timeout) == (str(caught.value), 5)
 

@@ -3,7 +3,7 @@ import { forgetSignal, oweSignal, owedQuery, recordSignal, registerQuery, retryS
 import type { RunKind } from '../../../src/contract/runs';
 import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes';
 import { TASK_QUEUE } from '../../../src/contract/task-queue';
-import { guardWorkflowId, settleWorkflowId } from '../../../src/contract/workflow-ids';
+import { guardWorkflowId, settleWorkflowId, teardownWorkflowId } from '../../../src/contract/workflow-ids';
 import { ERROR_CODES, NON_RETRYABLE_CODES } from '../../../src/errors/fabric-error';
 import type { TypeName } from './answer-schema';
 import type { Vector } from './vectors';
@@ -31,7 +31,8 @@ export const ANSWERS: readonly TypeName[] = [
 
 /** @param read for the first part of each workflow's ids */
 export function contractFile(read: readonly Vector[]) {
-  const prefixOf = (kind: string): string => read.find((vector) => vector.kind === kind)?.workflowId.split('/')[0] ?? '';
+  const firstPart = (id = ''): string => id.split('/')[0] ?? '';
+  const prefixOf = (kind: string): string => firstPart(read.find((vector) => vector.kind === kind)?.workflowId);
   return {
     taskQueue: TASK_QUEUE,
     workflows: Object.fromEntries(
@@ -40,6 +41,8 @@ export function contractFile(read: readonly Vector[]) {
         { idPrefix: prefixOf(kind), request: `requests/${kind}.json`, result: `answers.json#/$defs/${result}` },
       ]),
     ),
+    /** Of a teardown that abandons its peers, instead of its own. */
+    abandonIdPrefix: firstPart(teardownWorkflowId({ fabric: '', abandon: true })),
     failure: { details: 'answers.json#/$defs/RunFailure', codes: ERROR_CODES, notRetried: NON_RETRYABLE_CODES },
     keepers: {
       GuardFabric: {

@@ -44,9 +44,8 @@ export function answersModule({ $defs = {} }: SchemaFile): string {
 }
 
 export function contractModule(contract: ReturnType<typeof contractFile>): string {
-  const { taskQueue, workflows, failure, keepers, status, searchAttributes } = contract;
+  const { taskQueue, workflows, abandonIdPrefix, failure, keepers, status } = contract;
   const prefixes = Object.entries(workflows).map(([kind, { idPrefix }]) => `    "${kind}": "${idPrefix}",\n`);
-  const attributes = Object.keys(searchAttributes).map((name) => JSON.stringify(name));
   const codes = (list: readonly string[]): string => list.map((code) => JSON.stringify(code)).join(', ');
   return `${head("The contract's names: task queue, ids, queries, error codes.")}from typing import Final, Literal
 
@@ -57,14 +56,14 @@ Kind = Literal[${codes(Object.keys(workflows))}]
 #: The first part of each workflow's ids.
 ID_PREFIX: Final[dict[Kind, str]] = {
 ${prefixes.join('')}}
+#: Of a teardown that abandons its peers, instead of its own.
+ABANDON_PREFIX: Final = "${abandonIdPrefix}"
 GUARD_ID: Final = "${keepers.GuardFabric.id.replace('<fabric>', '{fabric}')}"
 SETTLE_ID: Final = "${keepers.SettleCleanup.id.replace('<fabric>', '{fabric}')}"
 
 STATUS_QUERY: Final = "${status.query}"
 REGISTER_QUERY: Final = "${keepers.GuardFabric.query}"
 OWED_QUERY: Final = "${keepers.SettleCleanup.query}"
-
-SEARCH_ATTRIBUTES: Final = (${attributes.join(', ')})
 
 ErrorCode = Literal[${codes(failure.codes)}, "cancelled"]
 NOT_RETRIED: Final[frozenset[ErrorCode]] = frozenset({${codes(failure.notRetried)}})

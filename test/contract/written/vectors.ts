@@ -108,6 +108,8 @@ const READ: readonly Input[] = [
   { kind: 'EstablishLink', input: { peers: ['a-1', 'a'] } },
   { kind: 'TeardownFabric', input: {} },
   { kind: 'TeardownFabric', input: { peers: ['west', 'east'], force: true } },
+  { kind: 'TeardownFabric', input: { peers: ['west', 'east'], abandon: true } },
+  { kind: 'TeardownFabric', input: { peers: ['west'], abandon: false } },
   { kind: 'TeardownLink', input: { fabric: 'f', peers: ['west', 'east'] } },
   { kind: 'VerifyFabric', input: { connections: ['demo/echo', 'demo/a'], peers: ['west', 'east'], image: 'busybox' } },
   { kind: 'VerifyFabric', input: {} },
@@ -156,6 +158,7 @@ const MEANINGLESS: readonly Input[] = [
   { kind: 'ConnectServiceAcrossClusters', input: { service: echo, from: ['west', 'west'], to: ['west', 'east'] } },
   { kind: 'EstablishLink', input: { peers: ['west', 'west'] } },
   { kind: 'TeardownFabric', input: { peers: ['a', 'a'] } },
+  { kind: 'TeardownFabric', input: { abandon: true } },
   { kind: 'VerifyFabric', input: { connections: ['echo'] } },
 ];
 

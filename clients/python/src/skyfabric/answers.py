@@ -500,6 +500,8 @@ class StepStatus(TypedDict):
 class TeardownResult(TypedDict):
     fabric: str
     peers: List[str]
+    #: Those that were asked for and are no peers of it, or none any more.
+    absent: NotRequired[List[str]]
     #: Whether the fabric ended with its last peer.
     ended: bool
     changed: bool

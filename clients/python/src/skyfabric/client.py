@@ -97,7 +97,7 @@ class Client:
         return await self.run(workflow_id).status()
 
     async def cancel(self, workflow_id: str) -> None:
-        """Asks for the cancellation of a run: what it did is undone."""
+        """Asks for the cancellation of a run: what it did is undone; see ``Run.cancel``."""
         await self.run(workflow_id).cancel()
 
     async def status(self, fabric: str = requests.FABRIC) -> Register:

@@ -23,14 +23,14 @@ ID_PREFIX: Final[dict[Kind, str]] = {
     "TeardownLink": "unlink",
     "VerifyFabric": "verify",
 }
+#: Of a teardown that abandons its peers, instead of its own.
+ABANDON_PREFIX: Final = "abandon"
 GUARD_ID: Final = "fabric/{fabric}"
 SETTLE_ID: Final = "cleanup/{fabric}"
 
 STATUS_QUERY: Final = "status"
 REGISTER_QUERY: Final = "register"
 OWED_QUERY: Final = "owed"
-
-SEARCH_ATTRIBUTES: Final = ("SkyfabricFabric", "SkyfabricPeers", "SkyfabricService")
 
 ErrorCode = Literal["invalid", "conflict", "in_use", "forbidden", "not_found", "unavailable", "pending", "unready", "unreachable", "residue", "internal", "cancelled"]
 NOT_RETRIED: Final[frozenset[ErrorCode]] = frozenset({"invalid", "conflict", "in_use", "forbidden", "not_found", "residue"})

@@ -78,7 +78,7 @@ class InvalidError(SkyfabricError):
 
 
 class ConflictError(SkyfabricError):
-    """Something of that name is there and is not ours, or the same run goes on with other options."""
+    """Something of that name is there and is not ours; or the run goes on with other options, or has ended before it could be cancelled."""
 
     code: ErrorCode = "conflict"
 

@@ -228,6 +228,7 @@ class TeardownRequest(TypedDict):
     reason: NotRequired[str]
     peers: NotRequired[Sequence[str]]
     force: NotRequired[bool]
+    abandon: NotRequired[bool]
 
 
 class UnlinkRequest(TypedDict):

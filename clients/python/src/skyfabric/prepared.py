@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .contract import ID_PREFIX, Kind
+from .contract import ABANDON_PREFIX, ID_PREFIX, Kind
 from .reading import read_request
 
 #: The type of a run's result.
@@ -47,7 +47,9 @@ def prepare(kind: Kind, fields: object) -> Prepared:
     """Reads a request. Raises ``InvalidError`` with every problem of its shape."""
     request = read_request(kind, fields)
     tail, summary = _TAILS[kind](request)
-    workflow_id = "/".join([ID_PREFIX[kind], request["fabric"], *tail])
+    # Peers are abandoned also while a teardown of them goes on that waits for their clusters.
+    prefix = ABANDON_PREFIX if request.get("abandon") is True else ID_PREFIX[kind]
+    workflow_id = "/".join([prefix, request["fabric"], *tail])
     return Prepared(kind, workflow_id, request, summary, _digest(request))
 
 

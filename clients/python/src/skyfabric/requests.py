@@ -130,12 +130,17 @@ def teardown(
     peers: Sequence[str] | None = None,
     *,
     force: bool | None = None,
+    abandon: bool | None = None,
     fabric: str = FABRIC,
     deadlines: Deadlines | None = None,
     reason: str | None = None,
 ) -> Request[answers.TeardownResult]:
-    """Takes these peers out of the fabric, with their gateways; without ``peers``, all of it."""
-    return Request("TeardownFabric", _given(peers=peers, force=force, fabric=fabric, deadlines=deadlines, reason=reason))
+    """Takes these peers out of the fabric, with their gateways; without ``peers``, all of it.
+
+    ``force``: also when connections with the peers that stay need them. ``abandon``: their clusters are gone for ever, so nothing that
+    stands there is touched; the peers must be named.
+    """
+    return Request("TeardownFabric", _given(peers=peers, force=force, abandon=abandon, fabric=fabric, deadlines=deadlines, reason=reason))
 
 
 def verify(

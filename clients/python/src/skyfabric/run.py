@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.service import RPCError, RPCStatusCode
 
 from .answers import RunFailure, RunStatus, StepStatus
+from .cancelling import cancel_run
 from .contract import STATUS_QUERY
 from .errors import (
     ConflictError,
@@ -92,9 +93,13 @@ class Run(Generic[R]):
             return read
 
     async def cancel(self) -> None:
-        """Asks for the run's cancellation: what it did is undone. Returns at once; ``result`` tells how it ended."""
+        """Asks for the run's cancellation: what it did is undone. Returns at once; ``result`` tells how it ended.
+
+        A teardown only goes forward: it stops where it stands. Raises ``ConflictError`` when the run has ended, ``InvalidError`` for a
+        workflow that is no run, ``NotFoundError``.
+        """
         with told(self.id):
-            await self._handle.cancel()
+            await cancel_run(self._client, self.id, self.run_id, READ_DEADLINE)
 
     async def _with_attempts(self, steps: list[StepStatus], described: WorkflowExecutionDescription) -> list[StepStatus]:
         pending = {activity.activity_id: activity for activity in described.raw_description.pending_activities}

@@ -51,7 +51,7 @@ class Run(Generic[R]):
         return self._client._ask(lambda client: client.run(self.id, self.run_id).status())
 
     def cancel(self) -> None:
-        """Asks for the run's cancellation: what it did is undone."""
+        """Asks for the run's cancellation: what it did is undone; see ``skyfabric.Run.cancel``."""
         self._client._ask(lambda client: client.run(self.id, self.run_id).cancel())
 
 
@@ -138,7 +138,7 @@ class Client:
         return self._ask(lambda client: client.describe(workflow_id))
 
     def cancel(self, workflow_id: str) -> None:
-        """Asks for the cancellation of a run: what it did is undone."""
+        """Asks for the cancellation of a run: what it did is undone; see ``skyfabric.Run.cancel``."""
         self._ask(lambda client: client.cancel(workflow_id))
 
     def status(self, fabric: str = requests.FABRIC) -> Register:

@@ -118,6 +118,17 @@ def test_a_forked_process_goes_on_with_the_client_of_its_parent(given: dict[str,
         assert client.status(given["fabric"])["peers"] == peers
 
 
+def test_only_runs_that_go_on_can_be_cancelled(given: dict[str, Any]) -> None:
+    fabric = given["fabric"]
+    with skyfabric.sync.Client() as client:
+        with pytest.raises(skyfabric.InvalidError, match="is no run, but a workflow GuardFabric"):
+            client.cancel(f"fabric/{fabric}")
+        with pytest.raises(skyfabric.ConflictError, match="is done already") as caught:
+            client.cancel(f"link/{fabric}/south/west")
+        assert caught.value.hint == "What it made is taken back with unlink."
+        assert len(client.status(fabric)["peers"]) == 3
+
+
 def test_every_problem_that_only_the_workflow_sees_is_told_at_once(given: dict[str, Any]) -> None:
     with skyfabric.sync.Client() as client:
         with pytest.raises(skyfabric.InvalidError) as caught:
@@ -130,6 +141,10 @@ def test_every_problem_that_only_the_workflow_sees_is_told_at_once(given: dict[s
         with pytest.raises(skyfabric.InvalidError) as caught:
             client.link("west", "west", fabric=given["fabric"])
         assert caught.value.problems == ("peers: must name two different peers",)
+        with pytest.raises(skyfabric.InvalidError) as caught:
+            client.teardown(abandon=True, fabric=given["fabric"])
+        assert caught.value.problems == ("abandon: needs the peers to be named whose clusters are gone",)
+        assert caught.value.workflow_id == f"abandon/{given['fabric']}/all"
 
 
 def test_nothing_is_sent_that_has_another_shape(given: dict[str, Any]) -> None:
@@ -175,8 +190,11 @@ def test_what_is_not_there_is_told_apart(given: dict[str, Any], monkeypatch: pyt
 def test_the_fabric_ends_with_its_last_peer(given: dict[str, Any]) -> None:
     fabric = given["fabric"]
     with skyfabric.sync.Client() as client:
+        left = client.teardown(["south", "nobody"], fabric=fabric, deadlines=QUICK)
+        assert (left["peers"], left["absent"], left["ended"]) == (["south"], ["nobody"], False)
+        assert problems_of("TeardownResult", left) == []
         ended = client.teardown(fabric=fabric, deadlines=QUICK)
-        assert ended["ended"]
+        assert (ended["peers"], ended["ended"]) == (["east", "west"], True)
         assert problems_of("TeardownResult", ended) == []
         with pytest.raises(skyfabric.NotFoundError):
             client.status(fabric)

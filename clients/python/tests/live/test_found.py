@@ -32,5 +32,7 @@ def test_a_run_that_somebody_else_started_is_found(given: dict[str, Any]) -> Non
         assert caught.value.residue == []
         assert caught.value.rollback is not None
         assert len(caught.value.rollback["undone"]) > 0
+        with pytest.raises(skyfabric.ConflictError, match="was cancelled already"):
+            await client.cancel(run.id)
 
     asyncio.run(story())

@@ -11,7 +11,7 @@ class CallFailed(subprocess.CalledProcessError):
     """A call that failed: why, which workflow tells more, and what to do next. It can be pickled."""
 
     def __init__(self, call: str, error: SkyfabricError) -> None:
-        text = explained(call, "failed", error)
+        text = _explained(f"{call} failed: {error.message}", error)
         super().__init__(1, call, output=text.encode(), stderr=text.encode())
         #: What went wrong, with its code, peer, step and rollback.
         self.error = error
@@ -30,17 +30,13 @@ class CallTimedOut(subprocess.TimeoutExpired):
         super().__init__(call, seconds)
         self.error = error
         self.workflow_id = error.workflow_id
-        self._text = explained(call, f"has not ended within {seconds:g} s", error)
+        self._text = _explained(f"{call} has not ended within {seconds:g} s", error)
 
     def __str__(self) -> str:
         return self._text
 
 
-def explained(call: str, what: str, error: SkyfabricError) -> str:
-    """One line of what happened, then the workflow and the hint."""
-    lines = [f"{call} {what}: {error.message}"]
-    if error.workflow_id is not None:
-        lines.append(f"Workflow: {error.workflow_id}")
-    if error.hint is not None:
-        lines.append(error.hint)
-    return "\n".join(lines)
+def _explained(what: str, error: SkyfabricError) -> str:
+    """What happened, then the workflow and the hint."""
+    workflow = None if error.workflow_id is None else f"Workflow: {error.workflow_id}"
+    return "\n".join(line for line in (what, workflow, error.hint) if line is not None)
