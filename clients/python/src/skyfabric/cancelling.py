@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from .connection import RPC_TIMEOUT
 from .contract import ID_PREFIX
 from .errors import ConflictError, InvalidError
 
@@ -23,13 +23,13 @@ _ENDED: Mapping[WorkflowExecutionStatus | None, str] = {
 }
 
 
-async def cancel_run(client: Client, workflow_id: str, run_id: str | None, deadline: timedelta) -> None:
+async def cancel_run(client: Client, workflow_id: str, run_id: str | None) -> None:
     """Asks for the cancellation; a second time is as good as once.
 
     Raises ``ConflictError`` when the run has ended, and ``InvalidError`` for a workflow that nobody asked for as a run: the fabric's
     register, say, must go on. Raises what the SDK does when there is no such workflow or the server does not answer.
     """
-    described = await client.get_workflow_handle(workflow_id, run_id=run_id).describe(rpc_timeout=deadline)
+    described = await client.get_workflow_handle(workflow_id, run_id=run_id).describe(rpc_timeout=RPC_TIMEOUT)
     if described.workflow_type not in ID_PREFIX:
         raise InvalidError(
             f"{described.id} is no run, but a workflow {described.workflow_type}",
@@ -42,12 +42,12 @@ async def cancel_run(client: Client, workflow_id: str, run_id: str | None, deadl
     # This very run, also when a later one of the same id begins meanwhile.
     handle = client.get_workflow_handle(workflow_id, run_id=described.run_id)
     try:
-        await handle.cancel(rpc_timeout=deadline)
+        await handle.cancel(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         # So Temporal calls a run that has just ended.
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-        raise _ended(await handle.describe(rpc_timeout=deadline)) from error
+        raise _ended(await handle.describe(rpc_timeout=RPC_TIMEOUT)) from error
 
 
 def _ended(described: WorkflowExecutionDescription) -> ConflictError:

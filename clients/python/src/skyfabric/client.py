@@ -12,11 +12,11 @@ from temporalio.client import WorkflowExecutionStatus
 
 from . import requests
 from .answers import OwedCleanup, Register, RunStatus
-from .connection import connect_temporal
+from .connection import RPC_TIMEOUT, connect_temporal
 from .contract import GUARD_ID, OWED_QUERY, REGISTER_QUERY, SETTLE_ID, TASK_QUEUE
 from .errors import NotFoundError
 from .prepared import R, Request, prepare
-from .run import READ_DEADLINE, Run, start_run, told
+from .run import Run, start_run, told
 from .workers import require_worker
 
 P = ParamSpec("P")
@@ -120,8 +120,8 @@ class Client:
         try:
             with told(workflow_id):
                 await require_worker(self.temporal, self.task_queue)
-                if (await handle.describe(rpc_timeout=READ_DEADLINE)).status != WorkflowExecutionStatus.RUNNING:
+                if (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status != WorkflowExecutionStatus.RUNNING:
                     return None
-                return cast(object, await handle.query(query, rpc_timeout=READ_DEADLINE))
+                return cast(object, await handle.query(query, rpc_timeout=RPC_TIMEOUT))
         except NotFoundError:
             return None

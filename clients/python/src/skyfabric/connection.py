@@ -16,7 +16,8 @@ from .codec import data_converter
 from .errors import ForbiddenError, InvalidError, NotFoundError, SkyfabricError, UnreachableError
 
 _DEFAULT_ADDRESS = "127.0.0.1:7233"
-_TIMEOUT = timedelta(seconds=10)
+#: How long the server may take to answer.
+RPC_TIMEOUT = timedelta(seconds=15)
 
 
 async def connect_temporal(
@@ -46,8 +47,8 @@ async def connect_temporal(
     settings["namespace"] = namespace or settings.get("namespace") or "default"
     where, space = settings["target_host"], settings["namespace"]
     try:
-        client = await asyncio.wait_for(Client.connect(**settings, data_converter=converter, runtime=runtime), _TIMEOUT.total_seconds())
-        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=space), timeout=_TIMEOUT)
+        client = await asyncio.wait_for(Client.connect(**settings, data_converter=converter, runtime=runtime), RPC_TIMEOUT.total_seconds())
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=space), timeout=RPC_TIMEOUT)
     except (RuntimeError, ValueError, asyncio.TimeoutError, RPCError) as error:
         raise _connect_error(error, where, space) from error
     return client

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, Generic, cast
 
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -24,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from .answers import RunFailure, RunStatus, StepStatus
 from .cancelling import cancel_run
+from .connection import RPC_TIMEOUT
 from .contract import STATUS_QUERY
 from .errors import (
     ConflictError,
@@ -37,8 +37,6 @@ from .errors import (
     with_rollback,
 )
 from .prepared import Prepared, R
-
-READ_DEADLINE = timedelta(seconds=15)
 
 
 class Run(Generic[R]):
@@ -86,7 +84,7 @@ class Run(Generic[R]):
         """
         with told(self.id):
             status, described = await asyncio.gather(
-                self._handle.query(STATUS_QUERY, rpc_timeout=READ_DEADLINE), self._handle.describe(rpc_timeout=READ_DEADLINE)
+                self._handle.query(STATUS_QUERY, rpc_timeout=RPC_TIMEOUT), self._handle.describe(rpc_timeout=RPC_TIMEOUT)
             )
             read = cast(RunStatus, status)
             read["steps"] = await self._with_attempts(read["steps"], described)
@@ -99,7 +97,7 @@ class Run(Generic[R]):
         workflow that is no run, ``NotFoundError``.
         """
         with told(self.id):
-            await cancel_run(self._client, self.id, self.run_id, READ_DEADLINE)
+            await cancel_run(self._client, self.id, self.run_id)
 
     async def _with_attempts(self, steps: list[StepStatus], described: WorkflowExecutionDescription) -> list[StepStatus]:
         pending = {activity.activity_id: activity for activity in described.raw_description.pending_activities}
@@ -155,10 +153,11 @@ async def start_run(client: Client, prepared: Prepared, task_queue: str) -> Run[
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=prepared.summary,
             static_details=prepared.request.get("reason"),
+            rpc_timeout=RPC_TIMEOUT,
         )
         # From here on the handle speaks of this very run, also after a later one of the same id.
         handle = client.get_workflow_handle(prepared.workflow_id, run_id=started.first_execution_run_id)
-        found = await (await handle.describe()).memo()
+        found = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
     # One without a memo was started by another client; its id says that it is the same request.
     if found.get("request", memo["request"]) != memo["request"]:
         raise ConflictError(

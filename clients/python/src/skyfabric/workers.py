@@ -10,6 +10,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
+from .connection import RPC_TIMEOUT
 from .errors import UnavailableError
 
 #: A live worker asks for tasks at least once a minute, while the server remembers one that died for five minutes.
@@ -38,6 +39,7 @@ async def _has_worker(client: Client, task_queue: str) -> bool:
             namespace=client.namespace,
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
+        ),
+        timeout=RPC_TIMEOUT,
     )
     return any(time.time() - poller.last_access_time.seconds < _ALIVE_S for poller in described.pollers)
