@@ -15,6 +15,8 @@ const LOCK = join(PYTHON_CLIENT, 'requirements-dev.txt');
 const PIP = ['-m', 'pip', '--no-input', '--disable-pip-version-check'];
 const INSTALL_TIMEOUT_MS = 8 * 60_000;
 const ASK_TIMEOUT_MS = 30_000;
+/** A process that hangs is ended before its test is, so that what it printed is seen. */
+const RUN_TIMEOUT_MS = 9 * 60_000;
 
 /** The client, installed. */
 export class PythonClient {
@@ -33,7 +35,7 @@ export class PythonClient {
   }
 
   /**
-   * Runs a module on the client's folder to its end.
+   * Runs a module on the client's folder to its end, or until it has taken too long.
    * @param env beside the process's own, less what Temporal and we read from it
    * @returns its exit code, and what it printed
    */
@@ -46,6 +48,7 @@ export class PythonClient {
       cwd: PYTHON_CLIENT,
       env: { ...Object.fromEntries(inherited), PYTHONPATH: this.directory, PYTHONDONTWRITEBYTECODE: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: RUN_TIMEOUT_MS,
     });
     let output = '';
     const keep = (text: Buffer): void => void (output += text.toString());
