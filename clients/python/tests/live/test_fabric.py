@@ -160,7 +160,9 @@ def test_a_failed_run_tells_where_it_failed_and_what_was_undone(given: dict[str,
     with skyfabric.sync.Client() as client, pytest.raises(skyfabric.NotFoundError) as caught:
         client.bootstrap([nowhere], fabric=f"{given['fabric']}-2", deadlines=QUICK)
     error = caught.value
-    assert (error.peer, error.step) == ("nowhere", "preflight")
+    assert error.peer == "nowhere"
+    # The two looks that a bootstrap begins with go side by side.
+    assert error.step in {"preflight", "record inventory"}
     assert error.residue == []
     assert error.rollback is not None
     assert error.workflow_id == f"bootstrap/{given['fabric']}-2/nowhere"
