@@ -105,11 +105,7 @@ export interface Steps {
 
   // activities/preflight.ts and inventory.ts: read-only.
   /** Returns findings of which every `ok: false` forbids a bootstrap. @throws unreachable, unavailable */
-  preflight(input: {
-    readonly fabric: string;
-    readonly peer: Peer;
-    readonly clusterlink: GatewayOptions;
-  }): Promise<{
+  preflight(input: { readonly fabric: string; readonly peer: Peer; readonly clusterlink: GatewayOptions }): Promise<{
     readonly clusterUid: string;
     readonly version: string;
     readonly findings: readonly CheckFinding[];

@@ -138,7 +138,7 @@ export interface CheckFinding {
 }
 
 /** A remote of a gateway, and whether its heartbeat reaches it. */
-export interface GatewayRemote {
+interface GatewayRemote {
   readonly peer: string;
   readonly reachable: boolean;
 }
