@@ -66,6 +66,7 @@ def test_a_payload_that_was_changed_or_sealed_with_another_key_is_refused(tmp_pa
         {"current": "k1", "keys": {}},
         {"current": "k1", "keys": {"k1": "c2hvcnQ="}},
         {"current": 1, "keys": {}},
+        "[" * 100_000,
     ],
 )
 def test_other_contents_are_refused_without_quoting_them(tmp_path: Path, content: object) -> None:
@@ -80,3 +81,19 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         read_codec_keys(path)
     with pytest.raises(NotFoundError):
         read_codec_keys(str(tmp_path / "nothing"))
+
+
+def test_two_keys_of_one_id_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "keys", f'{{"current": "k1", "keys": {{"k1": "{new_key()}", "k1": "{new_key()}"}}}}')
+    with pytest.raises(InvalidError, match="two keys with the same id"):
+        read_codec_keys(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    with pytest.raises(InvalidError, match="it is no regular file"):
+        read_codec_keys(str(path))
+    with pytest.raises(InvalidError, match="it is a directory"):
+        read_codec_keys(str(tmp_path))

@@ -105,8 +105,11 @@ def read_codec_keys(file: str) -> EncryptionCodec:
         ) from error
     text = _private_text(file)
     try:
-        content = json.loads(text)
-    except ValueError:
+        content = json.loads(text, object_pairs_hook=_each_once)
+    except KeyError:
+        # The last of them would be kept, and what the other encrypted could no longer be read.
+        raise _damaged(file, "it has two keys with the same id") from None
+    except (ValueError, RecursionError):
         content = None
     if not _is_key_file(content):
         raise _damaged(file, 'it is not {"current": ID, "keys": {ID: BASE64}}')
@@ -118,6 +121,13 @@ def read_codec_keys(file: str) -> EncryptionCodec:
     if current not in keys:
         raise _damaged(file, "its current key is not among its keys")
     return EncryptionCodec(current, {key_id: AESGCM(key) for key_id, key in keys.items() if key is not None}, file)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object. Raises ``KeyError``, without any content, when a name stands twice in it."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise KeyError
+    return dict(pairs)
 
 
 def _is_key_file(content: object) -> bool:
@@ -140,8 +150,10 @@ def _key_of(encoded: str) -> bytes | None:
 
 def _private_text(file: str) -> str:
     try:
-        with open(file, encoding="utf-8") as opened:
+        with open(file, encoding="utf-8", opener=_without_waiting) as opened:
             status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _damaged(file, "it is no regular file")
             if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
                 raise ForbiddenError(
                     f"{file} holds the keys that payloads are encrypted with and is open to others (mode {stat.S_IMODE(status.st_mode):o})",
@@ -154,10 +166,17 @@ def _private_text(file: str) -> str:
             return opened.read()
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {file}", hint="Correct codec_keys or SKYFABRIC_CODEC_KEYS.", object=file) from error
+    except IsADirectoryError:
+        raise _damaged(file, "it is a directory") from None
     except UnicodeDecodeError:
         raise _damaged(file, "it is not text") from None
     except OSError as error:
         raise ForbiddenError(f"{file} cannot be read: {error.strerror}", object=file) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A named pipe would keep us waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damaged(file: str, why: str) -> InvalidError:
