@@ -1,4 +1,5 @@
 // One trial: the base, a schedule played on it, what must hold then, the healing, and the way back to the base.
+import { inspect } from 'node:util';
 import { checkHistories } from './invariants/histories';
 import { check, type InvariantName, type Violation } from './invariants';
 import { differencesOf, heal, reset, restore, snapshot } from './base';
@@ -57,7 +58,7 @@ export async function runTrial(
       {
         invariant: 'as-it-began',
         when: 'during',
-        told: `the trial itself failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        told: `the trial itself failed: ${inspect(error)}`,
       },
     ];
   });

@@ -102,13 +102,14 @@ class Client:
 
     async def status(self, fabric: str = requests.FABRIC) -> Register:
         """The fabric as it stands: peers, links, connections, latest runs. Raises ``NotFoundError`` when there is no such fabric."""
-        register = await self._keeper(GUARD_ID.format(fabric=fabric), REGISTER_QUERY)
-        if register is None:
+        register = cast("Register | None", await self._keeper(GUARD_ID.format(fabric=fabric), REGISTER_QUERY))
+        # Without peers, its first bootstrap is at work, or its last teardown still is.
+        if register is None or not register["peers"]:
             raise NotFoundError(
                 f"there is no fabric {fabric} in namespace {self.temporal.namespace}",
                 hint="Make one with bootstrap, or name another.",
             )
-        return cast(Register, register)
+        return register
 
     async def owed(self, fabric: str = requests.FABRIC) -> list[OwedCleanup]:
         """What could not be undone in time and is tried again until it succeeds; empty when nothing is."""
