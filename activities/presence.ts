@@ -21,16 +21,25 @@ export async function enterFabric(fabric: string, entry: Entry): Promise<void> {
     return firstAtWork(client, fabric, runsBefore(present, own));
   });
   if (first === undefined) return;
-  const where = first.peers.length === 0 ? `fabric ${fabric}` : first.peers.join(', ');
   throw new FabricError({
     code: 'pending',
-    message:
-      first.leaves === undefined
-        ? `${first.workflowId} is still at work on ${where}, and nobody leaves meanwhile`
-        : `${where} ${first.peers.length > 1 ? 'are' : 'is'} leaving: ${first.workflowId} goes on`,
+    message: reasonOf(fabric, first, commonPeers(first.peers, peers)),
     hint: `It is waited for; see \`skyfabric history --fabric ${fabric}\`, and end it with \`skyfabric cancel ${first.workflowId}\` if it should not go on.`,
     object: first.workflowId,
   });
+}
+
+function reasonOf(fabric: string, { workflowId, leaves }: Presence, common: readonly string[]): string {
+  const where = common.length === 0 ? `fabric ${fabric}` : common.join(', ');
+  if (leaves === undefined) return `${workflowId} is still at work on ${where}, and nobody leaves meanwhile`;
+  const goes = common.length === 0 ? 'is being torn down' : common.length === 1 ? 'is leaving' : 'are leaving';
+  return `${where} ${goes}: ${workflowId} goes on`;
+}
+
+/** Where two runs meet; none stands for all peers. */
+function commonPeers(some: readonly string[], others: readonly string[]): readonly string[] {
+  if (some.length === 0 || others.length === 0) return [...some, ...others];
+  return some.filter((peer) => others.includes(peer));
 }
 
 /** @returns the runs at work, this one among them; none where there is no fabric, or its guard is of a version that keeps no account */
