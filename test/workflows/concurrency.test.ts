@@ -1,5 +1,8 @@
 // Runs side by side over the same clusters: what one needs, another's failure does not take away.
+import { setTimeout as delay } from 'node:timers/promises';
+import { presentQuery } from '../../src/contract/messages';
 import { readRegister } from '../../src/contract/read-register';
+import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
 import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
@@ -144,20 +147,15 @@ test('a link that is claimed while it is being torn down stays, and so does the 
   expect(await harness.inventory(fabric)).toEqual([]);
 }, 90_000);
 
-test('a peer that leaves while a connection to it is made leaves nothing behind, in the register or in policies', async () => {
+test('a peer that is to leave while a connection to it is made leaves after that, and leaves nothing behind, in the register or in policies', async () => {
   const fabric = uniqueFabric();
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   const before = (await harness.inventory(fabric)).filter((entry) => !entry.startsWith('south: '));
-  // South leaves the import before its policy is made, and its link goes only when the connection is registered.
-  const [imported, withdrawn, connected] = [signal(), signal(), signal()];
+  const imported = signal();
+  const guard = harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
   harness.traps.set({ activity: 'ensureAccess', peer: 'east' }, async (proceed) => {
     imported.give();
-    await withdrawn.given;
-    return proceed();
-  });
-  harness.traps.set({ activity: 'releaseExports', peer: 'south' }, async (proceed) => {
-    withdrawn.give();
-    await connected.given;
+    while ((await guard.query(presentQuery)).length < 2) await delay(20);
     return proceed();
   });
   const connection = { fabric, service, from: ['south', 'west'], to: ['east'], verify: { mode: 'status' as const }, deadlines };
@@ -165,7 +163,6 @@ test('a peer that leaves while a connection to it is made leaves nothing behind,
   await imported.given;
   const leaving = await harness.begin('TeardownFabric', { fabric, peers: ['south'], force: true, deadlines });
   expect((await outcomeOf(connecting)).failure).toBeUndefined();
-  connected.give();
   expect((await outcomeOf(leaving)).failure).toBeUndefined();
   harness.traps.clear();
   expect(await readRegister(harness.environment.client, fabric)).toMatchObject({
