@@ -1,3 +1,0 @@
-import { playPart } from '../fixed-set';
-
-playPart(5);
