@@ -3,7 +3,7 @@
 
 const TICK_MS = 50;
 /** When nothing in this process runs for so long, time-outs and drains that fit a living gateway do not fit any more. */
-const STALL_MS = 400;
+const STALL_MS = 250;
 
 /** Watches from its making until it is stopped. */
 export class Standstill {
