@@ -14,26 +14,33 @@ import { tellTemporal } from './ask-temporal';
 export async function enterFabric(fabric: string, entry: Entry): Promise<void> {
   const { workflowExecution, taskQueue } = Context.current().info;
   const { workflowId = '', runId = '' } = workflowExecution ?? {};
-  const { peers, leaves } = entry;
-  const own: Presence = { workflowId, runId, peers, ...(leaves === undefined ? {} : { leaves }) };
+  const { starts, despiteOwed: _, ...about } = entry;
+  const own: Presence = { ...about, workflowId, runId };
   const first = await tellTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), async (client) => {
-    const present = await tellGuard(client, { fabric, own, starts: entry.starts === true, taskQueue });
+    const present = await tellGuard(client, { fabric, own, starts: starts === true, taskQueue });
     return firstAtWork(client, fabric, runsBefore(present, own));
   });
   if (first === undefined) return;
   throw new FabricError({
     code: 'pending',
-    message: reasonOf(fabric, first, commonPeers(first.peers, peers)),
+    message: reasonOf(fabric, first, own),
     hint: `It is waited for; see \`skyfabric history --fabric ${fabric}\`, and end it with \`skyfabric cancel ${first.workflowId}\` if it should not go on.`,
     object: first.workflowId,
   });
 }
 
-function reasonOf(fabric: string, { workflowId, leaves }: Presence, common: readonly string[]): string {
+function reasonOf(fabric: string, first: Presence, own: Presence): string {
+  const { workflowId, leaves, takes, service } = first;
+  const common = commonPeers(first.peers, own.peers);
   const where = common.length === 0 ? `fabric ${fabric}` : common.join(', ');
-  if (leaves === undefined) return `${workflowId} is still at work on ${where}, and nobody leaves meanwhile`;
-  const goes = common.length === 0 ? 'is being torn down' : common.length === 1 ? 'is leaving' : 'are leaving';
-  return `${where} ${goes}: ${workflowId} goes on`;
+  if (leaves !== undefined) {
+    const goes = common.length === 0 ? 'is being torn down' : common.length === 1 ? 'is leaving' : 'are leaving';
+    return `${where} ${goes}: ${workflowId} goes on`;
+  }
+  if (own.leaves !== undefined) return `${workflowId} is still at work on ${where}, and nobody leaves meanwhile`;
+  if (takes === 'service') return `${service ?? ''} is being disconnected: ${workflowId} goes on`;
+  if (takes !== undefined) return `the link between ${takes.join(' and ')} is being taken down: ${workflowId} goes on`;
+  return `${workflowId} is still at work on ${where}, and nothing is taken away there meanwhile`;
 }
 
 /** Where two runs meet; none stands for all peers. */

@@ -19,7 +19,10 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
   return asRun('ConnectServiceAcrossClusters', 'connection', connectRequest, input, async (run, request) => {
     const { fabric, service, from, to } = request;
     run.touches([...from, ...to], service);
-    const { register, members, owed } = await membersOf(run, [...from, ...to], { peers: [...from, ...to] });
+    const { register, members, owed } = await membersOf(run, [...from, ...to], {
+      peers: [...from, ...to],
+      service: `${service.namespace}/${service.name}`,
+    });
     await run.awaitSettled(owed, [...from, ...to]);
     const placement = placementOf(from, to);
     const peers = Object.keys(placement.peerings)

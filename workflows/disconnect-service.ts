@@ -1,11 +1,11 @@
 // DisconnectService: a service is no longer reachable across clusters, wholly or between some peers.
 import { patched } from '@temporalio/workflow';
-import type { Register, RegisteredConnection } from '../src/contract/register';
+import { peersOfConnection, type Register, type RegisteredConnection } from '../src/contract/register';
 import type { DisconnectResult } from '../src/contract/results';
 import { disconnectRequest } from '../src/model/requests';
 import { takenBetween } from '../src/model/withdrawal';
-import { membersOf, narrowedBy, record, runOf } from './recording';
-import { asRun } from './run';
+import { membersFor, membersOf, narrowedBy, record, runOf } from './recording';
+import { asRun, type Run } from './run';
 import { connectionsOf, observe, withdraw } from './withdrawing';
 
 /** Input: `DisconnectRequest`. A service that is not connected is no error: the result says that nothing changed. */
@@ -20,9 +20,9 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
       const found = connectionsIn(fabric);
       return found.length === 0 ? fabric.peers.map(({ name }) => name) : peersOf(found, named);
     };
-    let seen = await membersOf(run, named);
-    if (patched('enters')) seen = await membersOf(run, named, { peers: peersIn(seen.register) });
-    const { register, members, owed } = seen;
+    const { register, members, owed } = patched('takes-alone')
+      ? await membersFor(run, named, { service: `${service.namespace}/${service.name}`, takes: 'service' }, peersIn)
+      : await membersAsBefore(run, named, peersIn);
     const known = connectionsIn(register);
     const peers = peersIn(register);
     run.touches(peers, service);
@@ -45,12 +45,21 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
   });
 }
 
+/** As disconnects came to work that began before `takes-alone`. */
+async function membersAsBefore(
+  run: Run,
+  named: readonly string[],
+  peersIn: (register: Register) => string[],
+): ReturnType<typeof membersOf> {
+  const seen = await membersOf(run, named);
+  return patched('enters') ? membersOf(run, named, { peers: peersIn(seen.register) }) : seen;
+}
+
 function isOf(connection: RegisteredConnection, { name, namespace }: { readonly name: string; readonly namespace: string }): boolean {
   return connection.service.name === name && connection.service.namespace === namespace;
 }
 
 /** The peers of the connections, and those that the request names. */
 function peersOf(connections: readonly RegisteredConnection[], named: readonly string[]): string[] {
-  const concerned = connections.flatMap(({ imports }) => [...Object.keys(imports), ...Object.values(imports).flat()]);
-  return [...new Set([...named, ...concerned])].sort();
+  return [...new Set([...named, ...connections.flatMap(peersOfConnection)])].sort();
 }

@@ -17,7 +17,7 @@ interface Known {
 
 /**
  * The register of the run's fabric, if there is one, and what is owed to its peers.
- * @param enter the run comes to work on these peers before that, and stays until it ends @throws pending while somebody makes one of them leave
+ * @param enter the run comes to work on these peers before that, and stays until it ends @throws pending while somebody who came before keeps it out
  */
 export async function readRegister(run: Run, enter?: Entry): Promise<Known> {
   const { fabric } = run.claimant;
@@ -25,7 +25,9 @@ export async function readRegister(run: Run, enter?: Entry): Promise<Known> {
   const asks = patched('owed-told');
   const enters = enter !== undefined && patched('enters');
   if (enters) run.enters();
-  return run.step({ title: 'read register', patience: enter?.leaves === undefined || !enters ? 'look' : 'act' }, (activities) =>
+  // Who takes away is not in a hurry; who comes to make something is told soon why it cannot.
+  const isTaking = enters && (enter.leaves !== undefined || enter.takes !== undefined);
+  return run.step({ title: 'read register', patience: isTaking ? 'act' : 'look' }, (activities) =>
     activities.readRegister({ fabric, ...(asks ? { withOwed: true } : {}), ...(enters ? { enter } : {}) }),
   );
 }
@@ -62,6 +64,27 @@ export async function membersOf(
   const unknown = [...new Set(names)].filter((name) => !members.has(name)).sort();
   if (unknown.length > 0) throw noSuchPeers(register, unknown);
   return { register, members, owed };
+}
+
+/**
+ * As `membersOf`, for a run that takes something from connections: it comes to work on all of their peers, as it may have to put them back whole.
+ * @param concerned the peers, as the register tells them
+ */
+export async function membersFor(
+  run: Run,
+  names: readonly string[],
+  enter: Pick<Entry, 'service' | 'takes'>,
+  concerned: (register: Register) => readonly string[],
+): ReturnType<typeof membersOf> {
+  let { register } = await membersOf(run, names);
+  for (;;) {
+    const peers = concerned(register);
+    const seen = await membersOf(run, names, { ...enter, peers });
+    if (concerned(seen.register).every((peer) => peers.includes(peer))) return seen;
+    // Somebody who came before has connected more of them meanwhile. Nobody moves up: it comes anew.
+    await run.leave();
+    ({ register } = seen);
+  }
 }
 
 /** What is said of names that are no peers of a fabric. */

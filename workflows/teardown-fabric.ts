@@ -3,7 +3,7 @@
 import { isCancellation, patched, workflowInfo } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
-import type { Register, RegisteredPeer } from '../src/contract/register';
+import { peersOfConnection, type Register, type RegisteredPeer } from '../src/contract/register';
 import type { TeardownResult } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
 import { FabricError } from '../src/errors/fabric-error';
@@ -75,8 +75,8 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
 function refuseWhileShared(register: Register, leaving: readonly RegisteredPeer[], staying: readonly RegisteredPeer[]): void {
   const leavers = new Set(leaving.map(({ name }) => name));
   const stayers = new Set(staying.map(({ name }) => name));
-  const shared = register.connections.filter(({ imports }) => {
-    const peers = [...Object.keys(imports), ...Object.values(imports).flat()];
+  const shared = register.connections.filter((connection) => {
+    const peers = peersOfConnection(connection);
     return peers.some((peer) => leavers.has(peer)) && peers.some((peer) => stayers.has(peer));
   });
   if (shared.length === 0) return;

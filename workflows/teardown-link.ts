@@ -1,11 +1,13 @@
 // TeardownLink: two peers are no longer linked, and nothing is left that would need it.
+import { patched } from '@temporalio/workflow';
+import { peersOfConnection, type Register } from '../src/contract/register';
 import type { LinkResult } from '../src/contract/results';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import { unlinkRequest } from '../src/model/requests';
 import { linkName, linkOf } from '../src/model/topology';
-import { takenBetween } from '../src/model/withdrawal';
-import { membersOf, narrowedBy, record, runOf } from './recording';
+import { needsLink, takenBetween } from '../src/model/withdrawal';
+import { membersFor, membersOf, narrowedBy, record, runOf } from './recording';
 import { addressOf } from './place';
 import { asRun, type Run } from './run';
 import { together } from './together';
@@ -17,7 +19,9 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     const { fabric, peers, force } = request;
     run.touches(peers);
     const link = linkOf(...peers);
-    const { register, members, owed } = await membersOf(run, peers, { peers });
+    const { register, members, owed } = patched('takes-alone')
+      ? await membersFor(run, peers, { takes: peers }, (known) => [...new Set([...peers, ...peersAcross(known, peers)])].sort())
+      : await membersOf(run, peers, { peers });
     await run.awaitSettled(owed, peers);
     const holdings = await observe(
       run,
@@ -44,6 +48,11 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
       await record(run, register, { ...narrowedBy(register, taken), removeLinks: [link], run: runOf('TeardownLink', request.reason) });
     return { fabric, link, changed };
   });
+}
+
+/** All peers of the connections that go over a link. */
+function peersAcross({ connections }: Register, [one, other]: readonly [string, string]): string[] {
+  return connections.filter(({ imports }) => needsLink(imports, one, other)).flatMap(peersOfConnection);
 }
 
 /** Workflow ids of the connections that claim the link. */

@@ -1,14 +1,18 @@
-// Which runs are at work on a fabric's peers, in the order in which they came: whoever makes peers leave waits for those that came
-// before, and those that come later wait for it. Kept by GuardFabric. See docs/adr/0017-leaving-alone.md.
+// Which runs are at work on a fabric's peers, in the order in which they came: whoever takes away what others use waits for those that
+// came before, and those that come later wait for it. Kept by GuardFabric. See docs/adr/0017-taking-away-alone.md.
 
 /** A run that is, or wants to be, at work. */
 export interface Presence {
   readonly workflowId: string;
   readonly runId: string;
-  /** The peers that it is about; none stands for all. */
+  /** The peers that it is about; none stands for all. Of what it takes away, and may put back, all peers. */
   readonly peers: readonly string[];
   /** Its peers leave the fabric: `alone` once nobody else is at work there, `abandoned` also beside a teardown that waits for their clusters. */
   readonly leaves?: 'alone' | 'abandoned';
+  /** The service that it connects or disconnects, `namespace/name`. */
+  readonly service?: string;
+  /** It takes connections of others away: those of its service, or those between these two peers, with their link. */
+  readonly takes?: 'service' | readonly [string, string];
 }
 
 /** A run that is no longer at work. */
@@ -23,16 +27,24 @@ export function withoutPresence(present: readonly Presence[], one: Departure): r
   return present.filter((other) => !isSameRun(other, one));
 }
 
-/** The runs that this one has to wait for: those before it that make a peer of its own leave, or, if it does so itself, that are at work there. */
+/** The runs that this one has to wait for: those before it that take away what it uses, or use what it takes away. */
 export function runsBefore(present: readonly Presence[], one: Presence): readonly Presence[] {
   const place = present.findIndex((other) => isSameRun(other, one));
   const before = place === -1 ? present : present.slice(0, place);
-  return before.filter((other) => meet(other, one) && mustWait(one, other));
+  return before.filter((other) => mustWait(one, other));
 }
 
 function mustWait(one: Presence, other: Presence): boolean {
+  if (!meet(one, other)) return false;
   if (one.leaves === 'abandoned') return other.leaves === undefined;
-  return one.leaves !== undefined || other.leaves !== undefined;
+  if (one.leaves !== undefined || other.leaves !== undefined) return true;
+  return takesFrom(one, other) || takesFrom(other, one);
+}
+
+function takesFrom({ takes, service }: Presence, other: Presence): boolean {
+  if (takes === undefined) return false;
+  if (takes === 'service') return other.service === service;
+  return other.peers.length === 0 || takes.every((peer) => other.peers.includes(peer));
 }
 
 function meet(one: Presence, other: Presence): boolean {

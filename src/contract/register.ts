@@ -61,6 +61,11 @@ export interface RegisterChange {
   readonly run?: RegisteredRun;
 }
 
+/** All peers of a connection; one that imports and exports is told twice. */
+export function peersOfConnection({ imports }: Pick<RegisteredConnection, 'imports'>): string[] {
+  return [...Object.keys(imports), ...Object.values(imports).flat()];
+}
+
 /** The register of a fabric that has no peers yet. */
 export function emptyRegister(fabric: string): Register {
   return { fabric, peers: [], links: [], connections: [], runs: [] };

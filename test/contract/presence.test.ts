@@ -6,9 +6,15 @@ const one = (workflowId: string, peers: readonly string[], leaves?: Presence['le
   peers,
   ...(leaves === undefined ? {} : { leaves }),
 });
+const about = (run: Presence, more: Pick<Presence, 'service' | 'takes'>): Presence => ({ ...run, ...more });
+const connect = (service: string, peers: readonly string[]): Presence => about(one(`connect ${service}`, peers), { service });
+const disconnect = (service: string, peers: readonly string[]): Presence =>
+  about(one(`disconnect ${service}`, peers), { service, takes: 'service' });
+const unlink = (peers: readonly [string, string], others: readonly string[] = []): Presence =>
+  about(one(`unlink ${peers.join(' ')}`, [...peers, ...others]), { takes: peers });
 const before = (present: readonly Presence[], run: Presence): string[] => runsBefore(present, run).map(({ workflowId }) => workflowId);
 
-test('runs that make nobody leave are at work side by side', () => {
+test('runs that take nothing away are at work side by side', () => {
   expect(before([one('connect', ['east', 'west'])], one('link', ['east', 'west']))).toEqual([]);
 });
 
@@ -34,6 +40,36 @@ test('peers are abandoned beside a teardown that waits for their clusters, but n
   const abandon = one('abandon', ['west'], 'abandoned');
   expect(before([one('teardown', ['west'], 'alone'), one('connect', ['west'])], abandon)).toEqual(['connect']);
   expect(before([abandon], one('teardown', ['west'], 'alone'))).toEqual(['abandon']);
+});
+
+test('a service is disconnected after it was connected, and connected after it was disconnected, while others come and go', () => {
+  const present = [
+    connect('demo/a', ['east', 'west']),
+    connect('demo/b', ['east', 'west']),
+    disconnect('demo/b', ['east', 'south', 'west']),
+  ];
+  expect(before(present, disconnect('demo/a', ['east', 'west']))).toEqual(['connect demo/a']);
+  expect(before(present, { ...connect('demo/b', ['south', 'north']), runId: 'another' })).toEqual(['disconnect demo/b']);
+  expect(before(present, { ...connect('demo/b', ['north']), runId: 'another' })).toEqual([]);
+  expect(before(present, connect('demo/c', ['east', 'west']))).toEqual([]);
+  expect(before(present, one('link', ['east', 'west']))).toEqual([]);
+});
+
+test('a link goes when nobody is at work on both of its peers, and who comes to both waits', () => {
+  const going = unlink(['east', 'west']);
+  expect(before([connect('demo/a', ['east', 'west', 'south']), connect('demo/b', ['east', 'south'])], going)).toEqual(['connect demo/a']);
+  expect(before([one('bootstrap', [])], going)).toEqual(['bootstrap']);
+  const present = [going];
+  expect(before(present, one('link', ['east', 'west']))).toEqual(['unlink east west']);
+  expect(before(present, one('link', ['east', 'south']))).toEqual([]);
+  expect(before(present, disconnect('demo/a', ['east', 'west']))).toEqual(['unlink east west']);
+});
+
+test('what a run may put back whole neither leaves nor is taken elsewhere meanwhile', () => {
+  const first = unlink(['east', 'west'], ['south']);
+  expect(before([first], one('teardown', ['south'], 'alone'))).toEqual(['unlink east west']);
+  expect(before([first], unlink(['east', 'south'], ['west']))).toEqual(['unlink east west']);
+  expect(before([first], unlink(['east', 'north']))).toEqual([]);
 });
 
 test('a run that comes twice keeps its place, and goes once', () => {

@@ -1,20 +1,26 @@
-// Whether this process stood still for a while, because its machine had other work. Simulated gateways live in the process of their
-// test: what they wait for no longer than a real gateway does may then come too late, and that is nobody's fault.
+// How long this process has stood still, because its machine had other work. Simulated gateways live in the process of their test:
+// what they wait for no longer than a real gateway does may then come too late, and that is nobody's fault.
 
 const TICK_MS = 50;
-/** When nothing in this process runs for so long, time-outs and drains that fit a living gateway do not fit any more. */
+/** What a timer of a machine at rest may be late. */
+const PUNCTUAL_MS = 10;
+/** When nothing in this process ran for so long, all in all, time-outs and drains that fit a living gateway do not fit any more. */
 const STALL_MS = 250;
 
 /** Watches from its making until it is stopped. */
 export class Standstill {
   private readonly ticker = setInterval(() => this.tick(), TICK_MS);
   private lastTick = performance.now();
-  private lastStall = -Infinity;
+  private lateMs = 0;
 
-  /** Whether the process stood still at some time since then. @param begun as `performance.now()` told it */
+  /** How long the process has stood still so far, in milliseconds; `since` compares with it. */
+  now(): number {
+    return this.lateMs + this.pendingMs();
+  }
+
+  /** Whether the process stood still for too long since then, in one piece or in many. @param begun as `now()` told it */
   since(begun: number): boolean {
-    this.tick();
-    return this.lastStall >= begun;
+    return this.now() - begun >= STALL_MS;
   }
 
   stop(): void {
@@ -22,8 +28,13 @@ export class Standstill {
   }
 
   private tick(): void {
-    const now = performance.now();
-    if (now - this.lastTick > STALL_MS) this.lastStall = now;
-    this.lastTick = now;
+    this.lateMs += this.pendingMs();
+    this.lastTick = performance.now();
+  }
+
+  /** How late the next tick is already. */
+  private pendingMs(): number {
+    const late = performance.now() - this.lastTick - TICK_MS;
+    return late > PUNCTUAL_MS ? late : 0;
   }
 }

@@ -72,7 +72,7 @@ export class Traffic {
 
   private async call(): Promise<void> {
     while (!this.stopping) {
-      const begun = performance.now();
+      const begun = this.standstill.now();
       try {
         const { body } = await this.cluster.network.fetch(this.caller, this.url, PATIENCE_MS);
         const { cluster } = JSON.parse(body) as { cluster: string };

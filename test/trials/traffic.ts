@@ -29,7 +29,7 @@ export class Traffic {
 
   private async run(): Promise<void> {
     while (!this.stopped) {
-      const begun = performance.now();
+      const begun = this.standstill.now();
       this.journal.count('requests of the traffic');
       await this.world.callSteady().catch((error: unknown) => this.drop(begun, error instanceof Error ? error.message : String(error)));
       await delay(PAUSE_MS);

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { presentQuery } from '../../src/contract/messages';
 import { readRegister } from '../../src/contract/read-register';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import type { KubeObject } from '../../src/kubernetes/kube-object';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
 import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
@@ -34,6 +35,12 @@ async function answers(calls: number): Promise<string[]> {
 }
 
 /** Something that one waits for and another gives, once. */
+/** Resolves when so many runs are at work on a fabric, or wait to be. */
+async function atWork(fabric: string, count: number): Promise<void> {
+  const guard = harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
+  while ((await guard.query(presentQuery)).length < count) await delay(20);
+}
+
 function signal(): { readonly given: Promise<void>; readonly give: () => void } {
   let give = (): void => undefined;
   const given = new Promise<void>((resolve) => (give = resolve));
@@ -123,27 +130,50 @@ test('connections made and ended side by side leave what their claims say', asyn
   await harness.succeed('TeardownFabric', { fabric, deadlines });
 }, 90_000);
 
-test('a link that is claimed while it is being torn down stays, and so does the connection', async () => {
-  const fabric = uniqueFabric();
-  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
-  let observed: () => void = () => undefined;
-  const hasObserved = new Promise<void>((resolve) => (observed = resolve));
-  let goOn: () => void = () => undefined;
-  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+/** An unlink of east and west that has looked at what there is, and what lets it go on. */
+async function unlinkHeld(fabric: string) {
+  const observed = signal();
+  const mayGoOn = signal();
   harness.traps.set({ activity: 'observeClaims', peer: 'west' }, async (proceed) => {
     const seen = await proceed();
-    observed();
-    await mayGoOn;
+    observed.give();
+    await mayGoOn.given;
     return seen;
   });
   const unlinking = await harness.begin('TeardownLink', { fabric, peers: ['east', 'west'], deadlines });
-  await hasObserved;
-  await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
+  await observed.given;
+  return { unlinking, goOn: mayGoOn.give };
+}
+
+test('a link that is wanted while it is being torn down is made anew', async () => {
+  const fabric = uniqueFabric();
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const { unlinking, goOn } = await unlinkHeld(fabric);
+  const connecting = await harness.begin('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
+  await atWork(fabric, 2);
   goOn();
-  const outcome = await outcomeOf(unlinking);
-  expect(outcome.failure).toMatchObject({ code: 'in_use', details: { rollback: { residue: [] } } });
+  expect((await outcomeOf(unlinking)).result).toMatchObject({ changed: true });
+  expect((await outcomeOf(connecting)).failure).toBeUndefined();
   expect(new Set(await answers(4))).toEqual(new Set(['west']));
-  await harness.succeed('TeardownFabric', { fabric, deadlines });
+  await harness.succeed('TeardownFabric', { fabric, force: true, deadlines });
+  expect(await harness.inventory(fabric)).toEqual([]);
+}, 90_000);
+
+test('a link that somebody claims all the same while it is being torn down stays', async () => {
+  const fabric = uniqueFabric();
+  await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+  await harness.succeed('EstablishLink', { fabric, peers: ['east', 'west'], deadlines });
+  const { unlinking, goOn } = await unlinkHeld(fabric);
+  const { client } = harness.simulated.cluster('east');
+  const ref = { apiVersion: 'clusterlink.net/v1alpha1', kind: 'Peer', namespace: 'clusterlink-system', name: 'west' };
+  const peer = (await client.get<KubeObject>(ref))!;
+  const claim = '{"by":"link/of/another","need":{},"run":"r"}';
+  const annotations = { ...peer.metadata.annotations, 'claim.skyfabric.io/link-000000000000': claim };
+  await client.replace({ ...peer, metadata: { ...peer.metadata, annotations } });
+  goOn();
+  expect((await outcomeOf(unlinking)).failure).toMatchObject({ code: 'in_use', details: { rollback: { residue: [] } } });
+  expect((await client.get<KubeObject>(ref))?.metadata.annotations).toMatchObject(annotations);
+  await harness.succeed('TeardownFabric', { fabric, force: true, deadlines });
   expect(await harness.inventory(fabric)).toEqual([]);
 }, 90_000);
 
@@ -152,10 +182,9 @@ test('a peer that is to leave while a connection to it is made leaves after that
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   const before = (await harness.inventory(fabric)).filter((entry) => !entry.startsWith('south: '));
   const imported = signal();
-  const guard = harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
   harness.traps.set({ activity: 'ensureAccess', peer: 'east' }, async (proceed) => {
     imported.give();
-    while ((await guard.query(presentQuery)).length < 2) await delay(20);
+    await atWork(fabric, 2);
     return proceed();
   });
   const connection = { fabric, service, from: ['south', 'west'], to: ['east'], verify: { mode: 'status' as const }, deadlines };

@@ -1,4 +1,4 @@
-// Peers leave a fabric alone: a teardown waits for the runs at work on them, and who comes later waits for it.
+// Who takes away what others use is alone: it waits for the runs at work there, and who comes later waits for it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { presentQuery } from '../../src/contract/messages';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
@@ -101,6 +101,44 @@ test('a run that was terminated keeps nobody waiting', async () => {
   release();
   expect(await harness.succeed('TeardownFabric', { fabric, force: true, deadlines })).toMatchObject({ ended: true });
   await guardHasEnded();
+}, 90_000);
+
+test('a link is taken from a connection that fails once that is undone: no import stays without its export', async () => {
+  await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+  const empty = await harness.inventory(fabric);
+  harness.traps.set({ activity: 'verifyConnection', peer: 'east' }, () => Promise.reject(final(new Error('no bytes'))));
+  const { run, release } = await connectHeld();
+  const unlink = await harness.begin('TeardownLink', { fabric, peers: ['east', 'west'], force: true, deadlines });
+  await present(2);
+  const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
+  expect(later.failure).toMatchObject({
+    code: 'pending',
+    message: `the link between east and west is being taken down: ${unlink.workflowId} goes on`,
+  });
+  release();
+  expect((await outcomeOf(run)).failure).toMatchObject({ details: { rollback: { residue: [] } } });
+  expect((await outcomeOf(unlink)).result).toMatchObject({ changed: false });
+  expect(await harness.inventory(fabric)).toEqual(empty);
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+}, 90_000);
+
+test('a disconnect takes what a connect before it makes, also if nobody knew of it when it came', async () => {
+  await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+  const empty = await harness.inventory(fabric);
+  const { run, release } = await connectHeld();
+  const hasty = await harness.run('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines: HASTY });
+  expect(hasty.failure).toMatchObject({
+    code: 'pending',
+    message: `${run.workflowId} is still at work on west, east, and nothing is taken away there meanwhile`,
+  });
+  const disconnect = await harness.begin('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
+  await present(2);
+  release();
+  expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
+  // The register knew of no connection when it came, and of one when it was its turn.
+  expect((await outcomeOf(disconnect)).result).toMatchObject({ changed: true, ended: [expect.stringMatching(/^connection-/)] });
+  expect(await harness.inventory(fabric)).toEqual(empty);
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
 }, 90_000);
 
 test('a first bootstrap that fails leaves no fabric behind', async () => {
