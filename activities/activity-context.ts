@@ -79,12 +79,12 @@ export function withinAttempt(wantedMs: number): number {
 
 /**
  * Whether another attempt would have no time left to get anywhere. The server would begin it all the same, and when its time is up, tell
- * that nobody answered instead of what the attempts before it have found.
+ * that nobody answered instead of what the attempts before it have found. @param retryAfterMs the pause that the failure asks for
  */
-export function isLastAttempt(context: Context): boolean {
+export function isLastAttempt(context: Context, retryAfterMs = 0): boolean {
   const { attempt, retryPolicy: { initialInterval, backoffCoefficient = 2, maximumInterval = Infinity } = {} } = context.info;
   if (typeof initialInterval !== 'number' || typeof maximumInterval !== 'number') return false;
-  const pauseMs = Math.min(initialInterval * backoffCoefficient ** (attempt - 1), maximumInterval);
+  const pauseMs = Math.min(retryAfterMs > 0 ? retryAfterMs : initialInterval * backoffCoefficient ** (attempt - 1), maximumInterval);
   return (attempts.get(context)?.closesAt ?? Infinity) - Date.now() < pauseMs + LEAST_ATTEMPT_MS;
 }
 

@@ -30,7 +30,9 @@ export function attempt<Input, Value>(step: (input: Input) => Promise<Value>): (
       const earlier = earlierFinding(context);
       const ranOut = hasRunOut(context);
       const instead = isFabricError(cause) ? insteadOf(cause, earlier, attempts, ranOut) : undefined;
-      const place = { peer: peerOf(input), attempts, isLast: isLastAttempt(context), signal: context.cancellationSignal };
+      const retryAfterMs = isFabricError(cause) ? cause.retryAfterMs : undefined;
+      const isLast = isLastAttempt(context, retryAfterMs);
+      const place = { peer: peerOf(input), attempts, isLast, signal: context.cancellationSignal };
       const failure = toActivityFailure(instead ?? cause, place);
       // An attempt whose time or worker went has found out nothing.
       const found = ranOut || instead !== undefined || context.cancellationSignal.aborted ? undefined : findingOf(failure);

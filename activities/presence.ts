@@ -1,46 +1,66 @@
 // Coming to work on a fabric's peers: told to its GuardFabric, and put off while runs that came before keep this one out.
 import { Context } from '@temporalio/activity';
-import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { QueryNotRegisteredError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { Entry } from '../src/contract/activities';
 import { enterSignal, leaveSignal, presentQuery } from '../src/contract/messages';
-import { runsBefore, type Presence } from '../src/contract/presence';
+import { isPresent, runsBefore, type Departure, type Presence, type Taking } from '../src/contract/presence';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import { tellTemporal } from './ask-temporal';
 
-/** Where the run of this activity has come to be at work. @throws pending while others keep it out, with the first of them; unavailable */
+/** Asking costs a query: whoever waits should not wait much longer than it has to. */
+const ASK_EVERY_MS = 1_000;
+
+/** An attempt of a run that was terminated may write for so long after: the heartbeat timeout (tenure.ts). */
+const LATEST_WRITE_MS = 20_000;
+
+/** The run of this activity has come to be at work. @throws pending while others keep it out, with the first of them; unavailable */
 export async function enterFabric(fabric: string, entry: Entry): Promise<void> {
-  const { workflowExecution, taskQueue } = Context.current().info;
-  const { workflowId = '', runId = '' } = workflowExecution ?? {};
-  const { starts, despiteOwed: _, ...about } = entry;
-  const own: Presence = { ...about, workflowId, runId };
-  const first = await tellTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), async (client) => {
-    const present = await tellGuard(client, { fabric, own, starts: starts === true, taskQueue });
+  const { starts = false, despiteOwed: _, ...about } = entry;
+  const own: Presence = { ...about, ...runOfActivity() };
+  const first = await tellTemporal(registerOf(fabric), guardWorkflowId(fabric), async (client) => {
+    const present = await tellGuard(client, fabric, own, starts);
     return firstAtWork(client, fabric, runsBefore(present, own));
   });
   if (first === undefined) return;
   throw new FabricError({
     code: 'pending',
     message: reasonOf(fabric, first, own),
-    hint: `It is waited for; see \`skyfabric history --fabric ${fabric}\`, and end it with \`skyfabric cancel ${first.workflowId}\` if it should not go on.`,
-    object: first.workflowId,
+    hint: `Run this again when it has ended, or end it with \`skyfabric cancel ${first.workflowId}\`; see \`skyfabric history --fabric ${fabric}\`.`,
+    retryAfterMs: ASK_EVERY_MS,
   });
 }
 
-function reasonOf(fabric: string, first: Presence, own: Presence): string {
-  const { workflowId, leaves, takes, service } = first;
-  const common = commonPeers(first.peers, own.peers);
+/** The run of this activity is not at work, and waits elsewhere. @throws unavailable */
+export async function leaveFabric(fabric: string): Promise<void> {
+  await tellTemporal(registerOf(fabric), guardWorkflowId(fabric), (client) => tellGone(client, fabric, runOfActivity()));
+}
+
+const registerOf = (fabric: string): string => `The register of fabric ${fabric}`;
+
+function runOfActivity(): Departure {
+  const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
+  return { workflowId, runId };
+}
+
+function reasonOf(fabric: string, { workflowId, peers, leaves, takes }: Presence, own: Presence): string {
+  const common = commonPeers(peers, own.peers);
   const where = common.length === 0 ? `fabric ${fabric}` : common.join(', ');
   if (leaves !== undefined) {
     const goes = common.length === 0 ? 'is being torn down' : common.length === 1 ? 'is leaving' : 'are leaving';
-    return `${where} ${goes}: ${workflowId} goes on`;
+    return `${where} ${goes}: ${workflowId} comes first`;
   }
   if (own.leaves !== undefined) return `${workflowId} is still at work on ${where}, and nobody leaves meanwhile`;
-  if (takes === 'service') return `${service ?? ''} is being disconnected: ${workflowId} goes on`;
-  if (takes !== undefined) return `the link between ${takes.join(' and ')} is being taken down: ${workflowId} goes on`;
-  return `${workflowId} is still at work on ${where}, and nothing is taken away there meanwhile`;
+  if (takes === undefined) return `${workflowId} is still at work on ${where}, and nothing is taken away there meanwhile`;
+  return `${takenWords(takes)}: ${workflowId} comes first`;
+}
+
+function takenWords(takes: Taking): string {
+  if ('service' in takes) return `${takes.service} is being disconnected`;
+  if ('link' in takes) return `the link between ${takes.link.join(' and ')} is being taken down`;
+  return 'what earlier runs of this request have left is being removed';
 }
 
 /** Where two runs meet; none stands for all peers. */
@@ -50,51 +70,63 @@ function commonPeers(some: readonly string[], others: readonly string[]): readon
 }
 
 /** @returns the runs at work, this one among them; none where there is no fabric, or its guard is of a version that keeps no account */
-async function tellGuard(
-  client: Client,
-  {
-    fabric,
-    own,
-    starts,
-    taskQueue,
-  }: { readonly fabric: string; readonly own: Presence; readonly starts: boolean; readonly taskQueue: string },
-): Promise<readonly Presence[]> {
-  const guard = client.workflow.getHandle(guardWorkflowId(fabric));
-  try {
-    if (starts) {
-      await client.workflow.signalWithStart('GuardFabric', {
-        workflowId: guardWorkflowId(fabric),
-        taskQueue,
-        args: [{ fabric }],
-        signal: enterSignal,
-        signalArgs: [own],
-        typedSearchAttributes: new TypedSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: fabric }]),
-        staticSummary: `Register of fabric ${fabric}`,
-      });
-    } else await guard.signal(enterSignal, own);
-    return await guard.query(presentQuery);
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError) return [];
+async function tellGuard(client: Client, fabric: string, own: Presence, starts: boolean): Promise<readonly Presence[]> {
+  const { attempt, taskQueue } = Context.current().info;
+  // Whoever asks again is known already: told again each time, the guard's history would grow.
+  const known = attempt === 1 ? [] : await runsAtWork(client, fabric);
+  if (isPresent(known, own)) return known;
+  if (starts) {
+    await client.workflow.signalWithStart('GuardFabric', {
+      workflowId: guardWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: enterSignal,
+      signalArgs: [own],
+      typedSearchAttributes: new TypedSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: fabric }]),
+      staticSummary: `Register of fabric ${fabric}`,
+    });
+  } else await guardOf(client, fabric).signal(enterSignal, own).catch(ifNoGuard(undefined));
+  return runsAtWork(client, fabric);
+}
+
+async function tellGone(client: Client, fabric: string, run: Departure): Promise<void> {
+  const { workflowId, runId } = run;
+  await guardOf(client, fabric).signal(leaveSignal, { workflowId, runId }).catch(ifNoGuard(undefined));
+}
+
+function guardOf(client: Client, fabric: string): WorkflowHandle {
+  return client.workflow.getHandle(guardWorkflowId(fabric));
+}
+
+/** None where there is no fabric, or its guard keeps no account. */
+async function runsAtWork(client: Client, fabric: string): Promise<readonly Presence[]> {
+  return guardOf(client, fabric).query(presentQuery).catch(ifNoGuard([]));
+}
+
+function ifNoGuard<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError) return instead;
     throw error;
-  }
+  };
 }
 
 /** The first of these runs that goes on. Those that do not, and could not say so (they were terminated), are forgotten. */
 async function firstAtWork(client: Client, fabric: string, runs: readonly Presence[]): Promise<Presence | undefined> {
   for (const run of runs) {
-    const { workflowId, runId } = run;
-    const goesOn = await client.workflow
-      .getHandle(workflowId, runId)
-      .describe()
-      .then(
-        ({ status }) => status.name === 'RUNNING',
-        (error: unknown) => {
-          if (error instanceof WorkflowNotFoundError) return false;
-          throw error;
-        },
-      );
-    if (goesOn) return run;
-    await client.workflow.getHandle(guardWorkflowId(fabric)).signal(leaveSignal, { workflowId, runId });
+    if (await isAtWork(client, run)) return run;
+    await tellGone(client, fabric, run);
   }
   return undefined;
+}
+
+/** Whether a run goes on, or could not tell the steps that it had begun of its end yet. */
+async function isAtWork(client: Client, { workflowId, runId }: Presence): Promise<boolean> {
+  try {
+    const { closeTime } = await client.workflow.getHandle(workflowId, runId).describe();
+    // Both times are the server's.
+    return closeTime === undefined || Context.current().info.currentAttemptScheduledTimestampMs < closeTime.getTime() + LATEST_WRITE_MS;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }

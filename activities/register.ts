@@ -9,7 +9,7 @@ import { readRegister } from '../src/contract/read-register';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId, settleWorkflowId } from '../src/contract/workflow-ids';
 import { askTemporal, tellTemporal } from './ask-temporal';
-import { enterFabric } from './presence';
+import { enterFabric, leaveFabric } from './presence';
 
 type Known = Omit<Awaited<ReturnType<Steps['readRegister']>>, 'entered'>;
 
@@ -25,13 +25,18 @@ export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange
         return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
       };
       if (enter === undefined) return read();
-      if (enter.despiteOwed !== true) {
-        // Whoever owes it may have to be alone there: it must not be kept out by those that wait for it.
-        const known = await read();
-        if (known.owed?.some(({ peers }) => concerns(peers, enter.peers)) === true) return { ...known, entered: false };
+      const isOwed = ({ owed = [] }: Known): boolean =>
+        enter.despiteOwed !== true && owed.some(({ peers }) => concerns(peers, enter.peers));
+      let known = await read();
+      if (!isOwed(known)) {
+        await enterFabric(fabric, enter);
+        // Those that it has waited for may have left something undone.
+        known = await read();
+        if (!isOwed(known)) return { ...known, entered: true };
       }
-      await enterFabric(fabric, enter);
-      return { ...(await read()), entered: true };
+      // Whoever does it may have to be alone there: it must not be kept out by those that wait for it.
+      await leaveFabric(fabric);
+      return { ...known, entered: false };
     },
 
     async recordChange({ fabric, change }) {

@@ -138,17 +138,19 @@ interface Entered {
   readonly away: ReadonlySet<string>;
 }
 
-/** Looks once nobody makes the peers leave any more, and nobody can begin to. */
+/** Looks once nobody makes the peers leave any more, and nobody can begin to. Those that are owed something still are left alone with `keep-healthy`. */
 async function enter(run: Run, request: BootstrapRequest, look: (peers: readonly Peer[]) => Promise<Looks<Seen>>): Promise<Entered> {
-  const peers = request.peers.map(({ name }) => name);
-  let known = await readRegister(run, { peers, starts: true });
   let unsettled: Looks<unknown>['failures'] = [];
-  if (known.entered === false) {
-    ({ unsettled } = await settleOwed(run, request, known.owed ?? []));
-    known = await readRegister(run, { peers, starts: true, despiteOwed: true });
+  let known: Entered['known'] = {};
+  let peers = request.peers;
+  while (peers.length > 0) {
+    known = await readRegister(run, { peers: peers.map(({ name }) => name), starts: true });
+    if (known.entered !== false) break;
+    const left = await settleOwed(run, { ...request, peers }, known.owed ?? []);
+    unsettled = [...unsettled, ...left.unsettled];
+    peers = peers.filter(({ name }) => !unsettled.some(({ peer }) => peer === name));
   }
-  const away = new Set(unsettled.map(({ peer }) => peer));
-  return { known, unsettled, away, looks: await look(request.peers.filter(({ name }) => !away.has(name))) };
+  return { known, unsettled, away: new Set(unsettled.map(({ peer }) => peer)), looks: await look(peers) };
 }
 
 /** As bootstraps did that began before `enter`. */

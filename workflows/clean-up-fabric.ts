@@ -13,6 +13,7 @@ import { callUndo } from './owing';
 import { isOrphan, reasonOf, type Held, type Known } from './orphans';
 import { addressOf, type Place } from './place';
 import { problemOf } from './problem';
+import { readRegister } from './recording';
 import { asRun, type Run } from './run';
 import { together } from './together';
 
@@ -34,9 +35,11 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
     const held = found.flat();
     // Cleanups that began before runs were known to rely on the claims of others go on as they did then.
     const asBefore = held.length > 0 && !patched('claims-relied-on');
-    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore });
+    const known = { register: register ?? emptyRegister(fabric), owed, asBefore };
+    const orphans = await judge(run, held, known);
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
-    const chosen = orphans.filter((orphan) => isChosen(orphan, remove));
+    const seen = orphans.filter((orphan) => isChosen(orphan, remove));
+    const chosen = seen.length > 0 && patched('orphans-taken-alone') ? await takeAlone(run, seen, held, known) : seen;
     // Every peer relies on the authority, and the end of the last one takes every claim off it.
     const keepsAuthority = !asBefore && (register?.peers ?? []).length > 0;
     if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
@@ -47,6 +50,18 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
 /** The fabric's peers, and those that the request names besides. */
 function placesOf(members: readonly Place[], named: readonly Place[]): Place[] {
   return [...new Map([...members, ...named].map((place) => [place.name, place])).values()];
+}
+
+/** The orphans that are some still once no run of the requests that left them can begin to rely on them. */
+async function takeAlone(run: Run, chosen: readonly Orphan[], held: readonly Held[], known: Known): Promise<Orphan[]> {
+  const peers = [...new Set(chosen.map(({ peer }) => peer))].sort();
+  const runs = [...new Set(chosen.map(({ by }) => by))].sort();
+  await readRegister(run, { peers, takes: { runs }, despiteOwed: true });
+  return judge(
+    run,
+    held.filter((one) => chosen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run)),
+    known,
+  );
 }
 
 async function judge(run: Run, held: readonly Held[], known: Known): Promise<Orphan[]> {

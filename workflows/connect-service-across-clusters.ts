@@ -21,7 +21,7 @@ export async function ConnectServiceAcrossClusters(input: unknown): Promise<Conn
     run.touches([...from, ...to], service);
     const { register, members, owed } = await membersOf(run, [...from, ...to], {
       peers: [...from, ...to],
-      service: `${service.namespace}/${service.name}`,
+      connects: `${service.namespace}/${service.name}`,
     });
     await run.awaitSettled(owed, [...from, ...to]);
     const placement = placementOf(from, to);

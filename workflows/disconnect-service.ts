@@ -5,7 +5,7 @@ import type { DisconnectResult } from '../src/contract/results';
 import { disconnectRequest } from '../src/model/requests';
 import { takenBetween } from '../src/model/withdrawal';
 import { membersFor, membersOf, narrowedBy, record, runOf } from './recording';
-import { asRun, type Run } from './run';
+import { asRun } from './run';
 import { connectionsOf, observe, withdraw } from './withdrawing';
 
 /** Input: `DisconnectRequest`. A service that is not connected is no error: the result says that nothing changed. */
@@ -20,9 +20,9 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
       const found = connectionsIn(fabric);
       return found.length === 0 ? fabric.peers.map(({ name }) => name) : peersOf(found, named);
     };
-    const { register, members, owed } = patched('takes-alone')
-      ? await membersFor(run, named, { service: `${service.namespace}/${service.name}`, takes: 'service' }, peersIn)
-      : await membersAsBefore(run, named, peersIn);
+    const { register, members, owed } = patched('enters')
+      ? await membersFor(run, named, { service: `${service.namespace}/${service.name}` }, peersIn)
+      : await membersOf(run, named);
     const known = connectionsIn(register);
     const peers = peersIn(register);
     run.touches(peers, service);
@@ -43,16 +43,6 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
     if (changed || isBehind) await record(run, register, { ...narrowed, removeLinks, run: runOf('DisconnectService', request.reason) });
     return { fabric, service, changed, ended: narrowed.removeConnections, narrowed: narrowed.putConnections.map(({ id }) => id) };
   });
-}
-
-/** As disconnects came to work that began before `takes-alone`. */
-async function membersAsBefore(
-  run: Run,
-  named: readonly string[],
-  peersIn: (register: Register) => string[],
-): ReturnType<typeof membersOf> {
-  const seen = await membersOf(run, named);
-  return patched('enters') ? membersOf(run, named, { peers: peersIn(seen.register) }) : seen;
 }
 
 function isOf(connection: RegisteredConnection, { name, namespace }: { readonly name: string; readonly namespace: string }): boolean {

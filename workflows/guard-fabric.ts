@@ -18,7 +18,7 @@ interface GuardInput {
 export async function GuardFabric(input: GuardInput): Promise<void> {
   let register = input.register ?? emptyRegister(input.fabric);
   let present = input.present ?? [];
-  let told = false;
+  let told = input.register !== undefined;
   const publish = (): void => {
     upsertSearchAttributes([
       { key: FABRIC_ATTRIBUTE, value: register.fabric },

@@ -128,6 +128,8 @@ export class Run {
   private readonly away = new Map<string, string>();
   /** The claims of others that this run takes away: what they concern is its doing, too. */
   private readonly taken = new Set<string>();
+  /** What else it takes away, by peer. */
+  private readonly takenObjects = new Map<string, readonly string[]>();
   private readonly failedSteps = new Map<unknown, StepStatus>();
   private present = false;
   /** Whether a step has changed anything so far. */
@@ -171,6 +173,11 @@ export class Run {
   /** The run takes these claims of others away, and answers for what becomes of them. */
   takesAway(claims: readonly string[]): void {
     for (const claim of claims) this.taken.add(claim);
+  }
+
+  /** The run takes these objects away, `Kind namespace/name`, whoever claims them, and answers for what becomes of them. */
+  takesObjects(peer: string, objects: readonly string[]): void {
+    this.takenObjects.set(peer, [...(this.takenObjects.get(peer) ?? []), ...objects]);
   }
 
   /** Something stays that the run should have removed. */
@@ -394,7 +401,8 @@ export class Run {
         activities.takeInventory({ fabric: this.claimant.fabric, peer: addressOf(peer) }),
       );
       this.counts.set(name, { before: before.length, after: value.entries.length });
-      return differences(before, value.entries, this.claimant.id, this.taken).map((difference) => ({ peer: name, ...difference }));
+      const objects = this.takenObjects.get(name);
+      return differences(before, value.entries, this.claimant.id, this.taken, objects).map((difference) => ({ peer: name, ...difference }));
     } catch (error) {
       return [{ peer: name, object: 'inventory', why: `could not be compared: ${problemOf(error).message}` }];
     }

@@ -19,9 +19,9 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     const { fabric, peers, force } = request;
     run.touches(peers);
     const link = linkOf(...peers);
-    const { register, members, owed } = patched('takes-alone')
-      ? await membersFor(run, peers, { takes: peers }, (known) => [...new Set([...peers, ...peersAcross(known, peers)])].sort())
-      : await membersOf(run, peers, { peers });
+    const { register, members, owed } = patched('enters')
+      ? await membersFor(run, peers, { link: peers }, (known) => [...new Set([...peers, ...peersAcross(known, peers)])].sort())
+      : await membersOf(run, peers);
     await run.awaitSettled(owed, peers);
     const holdings = await observe(
       run,
@@ -73,7 +73,10 @@ async function removePeers(run: Run, holdings: readonly Holding[]): Promise<void
     holdings.map((holding) => async () => {
       const remotes = names.filter((name) => name !== holding.place.name);
       const claims = holding.claims.flatMap(({ kind, claim }) => (kind === 'Peer' ? [claim] : []));
-      run.takesAway(claims);
+      run.takesObjects(
+        holding.place.name,
+        remotes.map((remote) => `Peer ${holding.place.namespace}/${remote}`),
+      );
       const options = { title: 'remove link', peer: holding.place, undo: restoring(run, holding, ['Peer']) };
       const { gone } = await run.step(options, (activities) =>
         activities.releasePeerings({ claimant, peer: addressOf(holding.place), scope: 'all', selection: { remotes, claims } }),

@@ -44,9 +44,13 @@ export async function observe(run: Run, places: readonly Place[], selection: Sel
   });
 }
 
-/** Of a recorded object's annotations only the claims are kept: `<prefix>/<claim id>`. */
 function claimIdsOf({ metadata: { annotations = {} } }: RecordedObject): string[] {
-  return Object.keys(annotations).map((key) => key.slice(key.indexOf('/') + 1));
+  return Object.keys(annotations).map(claimIdOf);
+}
+
+/** Of a recorded object's annotations only the claims are kept: `<prefix>/<claim id>`. */
+function claimIdOf(annotation: string): string {
+  return annotation.slice(annotation.indexOf('/') + 1);
 }
 
 /** The connections that hold imports or exports on the given peers. */
@@ -79,12 +83,13 @@ export async function withdraw(
   taken: Taken,
 ): Promise<Link[]> {
   const { claimant } = run;
-  run.takesAway(connections.map(({ id }) => id));
+  const ids = connections.map(({ id }) => id);
+  run.takesAway(ids);
   run.beginStage();
   const importLosses = losses(holdings, 'Import', connections, taken);
   await together(
     importLosses.map(({ holding, selection }) => () => {
-      const options = { title: 'withdraw imports', peer: holding.place, undo: restoring(run, holding, IMPORT_KINDS) };
+      const options = { title: 'withdraw imports', peer: holding.place, undo: restoring(run, holding, IMPORT_KINDS, ids) };
       return run.step(options, (activities) =>
         activities.releaseImports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }),
       );
@@ -94,7 +99,7 @@ export async function withdraw(
   run.beginStage();
   await together(
     losses(holdings, 'Export', connections, taken).map(({ holding, selection }) => () => {
-      const options = { title: 'withdraw exports', peer: holding.place, undo: restoring(run, holding, EXPORT_KINDS) };
+      const options = { title: 'withdraw exports', peer: holding.place, undo: restoring(run, holding, EXPORT_KINDS, ids) };
       return run.step(options, (activities) =>
         activities.releaseExports({ claimant, peer: addressOf(holding.place), scope: 'claim', selection }),
       );
@@ -104,12 +109,12 @@ export async function withdraw(
   const released = await together(
     holdings.flatMap((holding) => {
       const losing = connections.filter((connection) => unneededPeerings(holding, connection, taken).length > 0);
-      const shared = restoring(run, holding, ['Peer']);
+      const shared = restoring(run, holding, ['Peer'], ids);
       // One restoration puts back what all the connections lose.
       const isShared = losing.length > 1 && patched('links-restored-at-once');
       return losing.map((connection) => {
         const remotes = unneededPeerings(holding, connection, taken);
-        const options = { title: 'release links', peer: holding.place, undo: isShared ? shared : restoring(run, holding, ['Peer']) };
+        const options = { title: 'release links', peer: holding.place, undo: isShared ? shared : restoring(run, holding, ['Peer'], ids) };
         const input = {
           claimant,
           peer: addressOf(holding.place),
@@ -137,14 +142,23 @@ export async function drain(): Promise<void> {
 const IMPORT_KINDS = ['Import', 'AccessPolicy', 'PrivilegedAccessPolicy'];
 const EXPORT_KINDS = ['Export', 'AccessPolicy', 'PrivilegedAccessPolicy'];
 
-/** Puts the recorded objects of the given kinds back. */
-export function restoring(run: Run, holding: Holding, kinds: readonly string[]): Undo {
+/** Puts the recorded objects of the given kinds back, with the given claims, or with all that were recorded. */
+export function restoring(run: Run, holding: Holding, kinds: readonly string[], claims?: readonly string[]): Undo {
   const { claimant } = run;
-  const objects = holding.objects.filter((object) => kinds.includes(object.kind));
+  const objects = holding.objects
+    .filter((object) => kinds.includes(object.kind))
+    .flatMap((object) => (claims === undefined ? [object] : withClaims(object, claims)));
   return {
     title: `restore ${kinds[0]?.toLowerCase() ?? ''}s`,
     call: { activity: 'restoreObjects', input: { claimant, peer: addressOf(holding.place), objects } },
   };
+}
+
+/** A recorded object with those of its claims only; none when it has none of them. */
+function withClaims(object: RecordedObject, claims: readonly string[]): RecordedObject[] {
+  const { annotations = {} } = object.metadata;
+  const kept = Object.entries(annotations).filter(([key]) => claims.includes(claimIdOf(key)));
+  return kept.length === 0 ? [] : [{ ...object, metadata: { ...object.metadata, annotations: Object.fromEntries(kept) } }];
 }
 
 /** Which remotes each peer's imports or exports lose, over all the connections. */

@@ -304,7 +304,7 @@ export interface OwedStep {
 }
 
 /** How a run comes to work on peers. */
-export interface Entry extends Pick<Presence, 'peers' | 'leaves' | 'service' | 'takes'> {
+export interface Entry extends Pick<Presence, 'peers' | 'leaves' | 'connects' | 'takes'> {
   /** The fabric may be none yet. */
   readonly starts?: boolean;
   /** Also where cleanup is owed to the peers. */

@@ -9,18 +9,24 @@ export interface Presence {
   readonly peers: readonly string[];
   /** Its peers leave the fabric: `alone` once nobody else is at work there, `abandoned` also beside a teardown that waits for their clusters. */
   readonly leaves?: 'alone' | 'abandoned';
-  /** The service that it connects or disconnects, `namespace/name`. */
-  readonly service?: string;
-  /** It takes connections of others away: those of its service, or those between these two peers, with their link. */
-  readonly takes?: 'service' | readonly [string, string];
+  /** The service that it connects, `namespace/name`. */
+  readonly connects?: string;
+  readonly takes?: Taking;
 }
+
+/** What a run takes from others: the connections of a service, those over a link with the link itself, or what runs of these ids have left. */
+export type Taking = { readonly service: string } | { readonly link: readonly [string, string] } | { readonly runs: readonly string[] };
 
 /** A run that is no longer at work. */
 export type Departure = Pick<Presence, 'workflowId' | 'runId'>;
 
+export function isPresent(present: readonly Presence[], one: Departure): boolean {
+  return present.some((other) => isSameRun(other, one));
+}
+
 /** With one more; a run that is known keeps its place. */
 export function withPresence(present: readonly Presence[], one: Presence): readonly Presence[] {
-  return present.some((other) => isSameRun(other, one)) ? present : [...present, one];
+  return isPresent(present, one) ? present : [...present, one];
 }
 
 export function withoutPresence(present: readonly Presence[], one: Departure): readonly Presence[] {
@@ -41,10 +47,15 @@ function mustWait(one: Presence, other: Presence): boolean {
   return takesFrom(one, other) || takesFrom(other, one);
 }
 
-function takesFrom({ takes, service }: Presence, other: Presence): boolean {
+function takesFrom({ takes }: Presence, other: Presence): boolean {
   if (takes === undefined) return false;
-  if (takes === 'service') return other.service === service;
-  return other.peers.length === 0 || takes.every((peer) => other.peers.includes(peer));
+  if ('service' in takes) return serviceOf(other) === takes.service;
+  if ('runs' in takes) return takes.runs.includes(other.workflowId);
+  return other.peers.length === 0 || takes.link.every((peer) => other.peers.includes(peer));
+}
+
+function serviceOf({ connects, takes }: Presence): string | undefined {
+  return takes !== undefined && 'service' in takes ? takes.service : connects;
 }
 
 function meet(one: Presence, other: Presence): boolean {

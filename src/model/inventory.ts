@@ -14,20 +14,26 @@ const CLAIMED_KINDS = ['Import', 'Export', 'Peer', 'AccessPolicy', 'PrivilegedAc
  * What differs between two inventories of a peer, apart from what others did meanwhile: an object that only they claim is theirs.
  * @param own id of the run's own claim
  * @param taken ids of the claims that it took away
+ * @param objects that it took away whoever claims them
  */
 export function differences(
   before: readonly InventoryEntry[],
   after: readonly InventoryEntry[],
   own: string,
   taken: ReadonlySet<string>,
+  objects: readonly string[] = [],
 ): Difference[] {
   const claims = new Set([own, ...taken]);
   const earlier = new Map(before.map((entry) => [entry.object, entry]));
   const later = new Map(after.map((entry) => [entry.object, entry]));
-  const ours = (entry: InventoryEntry): string => entry.claims.filter((claim) => claims.has(claim)).join();
+  // An object that was taken from whoever claimed it then.
+  const isTaken = ({ object }: InventoryEntry, claim: string): boolean =>
+    objects.includes(object) && earlier.get(object)?.claims.includes(claim) === true;
+  const isClaimOfOurs = (entry: InventoryEntry, claim: string): boolean => claims.has(claim) || isTaken(entry, claim);
+  const ours = (entry: InventoryEntry): string => entry.claims.filter((claim) => isClaimOfOurs(entry, claim)).join();
   // A shared object that others have claimed or left meanwhile changes by that.
-  const others = (entry: InventoryEntry): string => entry.claims.filter((claim) => !claims.has(claim)).join();
-  const isOurs = (entry: InventoryEntry): boolean => entry.claims.some((claim) => claims.has(claim));
+  const others = (entry: InventoryEntry): string => entry.claims.filter((claim) => !isClaimOfOurs(entry, claim)).join();
+  const isOurs = (entry: InventoryEntry): boolean => entry.claims.some((claim) => isClaimOfOurs(entry, claim));
   // The objects of a gateway carry no claim of their own: they belong to whoever claims the gateway.
   const anchorIn = (entries: readonly InventoryEntry[]): InventoryEntry | undefined =>
     entries.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));

@@ -6,12 +6,12 @@ const one = (workflowId: string, peers: readonly string[], leaves?: Presence['le
   peers,
   ...(leaves === undefined ? {} : { leaves }),
 });
-const about = (run: Presence, more: Pick<Presence, 'service' | 'takes'>): Presence => ({ ...run, ...more });
-const connect = (service: string, peers: readonly string[]): Presence => about(one(`connect ${service}`, peers), { service });
+const about = (run: Presence, more: Pick<Presence, 'connects' | 'takes'>): Presence => ({ ...run, ...more });
+const connect = (service: string, peers: readonly string[]): Presence => about(one(`connect ${service}`, peers), { connects: service });
 const disconnect = (service: string, peers: readonly string[]): Presence =>
-  about(one(`disconnect ${service}`, peers), { service, takes: 'service' });
+  about(one(`disconnect ${service}`, peers), { takes: { service } });
 const unlink = (peers: readonly [string, string], others: readonly string[] = []): Presence =>
-  about(one(`unlink ${peers.join(' ')}`, [...peers, ...others]), { takes: peers });
+  about(one(`unlink ${peers.join(' ')}`, [...peers, ...others]), { takes: { link: peers } });
 const before = (present: readonly Presence[], run: Presence): string[] => runsBefore(present, run).map(({ workflowId }) => workflowId);
 
 test('runs that take nothing away are at work side by side', () => {
@@ -70,6 +70,13 @@ test('what a run may put back whole neither leaves nor is taken elsewhere meanwh
   expect(before([first], one('teardown', ['south'], 'alone'))).toEqual(['unlink east west']);
   expect(before([first], unlink(['east', 'south'], ['west']))).toEqual(['unlink east west']);
   expect(before([first], unlink(['east', 'north']))).toEqual([]);
+});
+
+test('a request does not rely on what its earlier runs have left while that is removed', () => {
+  const removal = about(one('orphans', ['east']), { takes: { runs: ['connect demo/a'] } });
+  expect(before([removal], connect('demo/a', ['east', 'west']))).toEqual(['orphans']);
+  expect(before([removal], connect('demo/b', ['east', 'west']))).toEqual([]);
+  expect(before([connect('demo/b', ['east', 'west'])], removal)).toEqual([]);
 });
 
 test('a run that comes twice keeps its place, and goes once', () => {

@@ -107,6 +107,16 @@ test('what a run took away it has to bring back, but what others make of it anew
   ]);
 });
 
+test('of an object that a run took from others their claims are its doing, and nothing else that they claim', () => {
+  const entry = (object: string, digest: string, ...claims: string[]) => ({ object, digest, claims });
+  const before = [entry('Peer ns/a', '1', 'theirs'), entry('Peer ns/b', '1', 'theirs')];
+  expect(differences(before, [], 'mine', NONE, ['Peer ns/a'])).toEqual([
+    { object: 'Peer ns/a', why: 'was there before this run and is gone' },
+  ]);
+  const claimedSince = [entry('Peer ns/a', '2', 'new', 'theirs'), before[1]!];
+  expect(differences(before, claimedSince, 'mine', NONE, ['Peer ns/a'])).toEqual([]);
+});
+
 test("a gateway's objects belong to whoever claims the gateway", () => {
   const secret = { object: 'Secret ns/cl-peer', digest: '1', claims: [] };
   const anchor = (claim: string) => ({ object: 'ConfigMap ns/skyfabric-gateway', digest: '1', claims: [claim] });

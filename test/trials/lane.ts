@@ -4,6 +4,7 @@ import { restore, snapshot } from './base';
 import { foreignObjects } from './foreign';
 import type { InvariantName } from './invariants';
 import { tellEnd } from './play';
+import { Journal } from './journal';
 import { Runner } from './runs';
 import { runTrial, type Furnished, type Verdict } from './trial';
 import type { TrialWorker } from './worker';
@@ -47,7 +48,7 @@ export class Lane {
 export async function furnish(worker: TrialWorker): Promise<Furnished> {
   const world = await World.start();
   const foreign = foreignObjects(world);
-  const ended = await restore(new Runner(worker, world, PATIENT));
+  const ended = await restore(new Runner(worker, world, PATIENT, new Journal()));
   const bad = ended.find(({ how }) => how !== 'done');
   if (bad !== undefined) throw new Error(`the base cannot be made: ${tellEnd(bad)}`);
   return { world, base: await snapshot(worker, world), foreign };

@@ -64,7 +64,7 @@ class Player implements ActivityEar {
     private readonly user: User,
     private readonly journal: Journal,
   ) {
-    this.runner = new Runner(worker, world, schedule.deadlines);
+    this.runner = new Runner(worker, world, schedule.deadlines, journal);
     this.pending = [...schedule.events];
     schedule.runs.forEach((plan, run) => {
       const id = this.runner.workflowId(plan);

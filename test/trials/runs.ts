@@ -1,5 +1,6 @@
 // Starting a planned run and waiting for its end, whatever it is.
 import { setTimeout as delay } from 'node:timers/promises';
+import { isGrpcServiceError } from '@temporalio/client';
 import { statusQuery } from '../../src/contract/messages';
 import { prepareRun } from '../../src/contract/runs';
 import type { BootstrapResult } from '../../src/contract/results';
@@ -8,6 +9,7 @@ import { isFabricError } from '../../src/errors/fabric-error';
 import { durationMs } from '../../src/model/duration';
 import { startRun, type StartedRun } from '../../src/temporal/runs';
 import { outcomeOf } from '../support/fabric';
+import type { Journal } from './journal';
 import { requestOf, type Request } from './requests';
 import type { RunPlan, Schedule } from './schedule';
 import type { TrialWorker } from './worker';
@@ -45,6 +47,7 @@ export class Runner {
     private readonly worker: TrialWorker,
     private readonly world: World,
     private readonly deadlines: Schedule['deadlines'],
+    private readonly journal: Journal,
   ) {}
 
   /** The id that a plan's run will have. */
@@ -95,8 +98,12 @@ export class Runner {
       return { ...known, how: 'stuck', residue: [] };
     }
     if (outcome.cancelled) {
-      const status = await handle.query(statusQuery);
-      return { ...known, how: 'cancelled', residue: status.rollback?.residue ?? [] };
+      const { rollback } = await handle.query(statusQuery).catch((error: unknown) => {
+        if (!isLostQuery(error)) throw error;
+        this.journal.count('queries that no worker was given');
+        return handle.query(statusQuery);
+      });
+      return { ...known, how: 'cancelled', residue: rollback?.residue ?? [] };
     }
     if (outcome.failure !== undefined) {
       const { code, message, details } = outcome.failure;
@@ -104,6 +111,14 @@ export class Runner {
     }
     return { ...known, how: 'done', residue: (outcome.result as Partial<BootstrapResult>).residue ?? [] };
   }
+}
+
+/**
+ * A query that comes just when its workflow closes, and is evicted from the worker's cache, can be lost between server and worker: the server
+ * lets it run out after 10 s, and answers the next one. Operators see `unavailable`, and ask again.
+ */
+function isLostQuery(error: unknown): boolean {
+  return error instanceof Error && isGrpcServiceError(error.cause) && error.cause.details.startsWith('query timed out');
 }
 
 function prepare({ kind, input }: Request): string {

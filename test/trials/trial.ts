@@ -88,7 +88,7 @@ class Trial {
     private readonly journal: Journal,
   ) {
     this.user = new User(furnished.world, journal, schedule.traffic);
-    this.runner = new Runner(worker, furnished.world, PATIENT);
+    this.runner = new Runner(worker, furnished.world, PATIENT, journal);
   }
 
   async run(): Promise<Violation[]> {

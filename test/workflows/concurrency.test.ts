@@ -34,13 +34,13 @@ async function answers(calls: number): Promise<string[]> {
   return heard;
 }
 
-/** Something that one waits for and another gives, once. */
 /** Resolves when so many runs are at work on a fabric, or wait to be. */
 async function atWork(fabric: string, count: number): Promise<void> {
   const guard = harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
   while ((await guard.query(presentQuery)).length < count) await delay(20);
 }
 
+/** Something that one waits for and another gives, once. */
 function signal(): { readonly given: Promise<void>; readonly give: () => void } {
   let give = (): void => undefined;
   const given = new Promise<void>((resolve) => (give = resolve));

@@ -17,6 +17,7 @@ beforeAll(async () => {
   harness = await FabricHarness.start(['east', 'west']);
   await deployEcho(harness.simulated.cluster('east'), { namespace: 'demo', name: 'unused', port: 8080 });
   await deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'echo', port: 8080 });
+  await deployEcho(harness.simulated.cluster('west'), { namespace: 'demo', name: 'other', port: 8080 });
 }, 60_000);
 afterAll(() => harness.close(), 120_000);
 beforeEach(() => {
@@ -66,7 +67,7 @@ test('a teardown waits for a connect that came before it, and one that comes lat
   const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
   expect(later.failure).toMatchObject({
     code: 'pending',
-    message: `west is leaving: ${teardown.workflowId} goes on`,
+    message: `west is leaving: ${teardown.workflowId} comes first`,
     details: { rollback: { undone: [] } },
   });
   release();
@@ -94,13 +95,66 @@ test('a teardown that nobody makes room for touches nothing, and keeps nobody ou
   expect(await harness.inventory(fabric)).toEqual([]);
 }, 90_000);
 
-test('a run that was terminated keeps nobody waiting', async () => {
+test('a run that was terminated is waited for until none of its steps can write any more, and then forgotten', async () => {
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   const { run, release } = await connectHeld();
-  await harness.environment.client.workflow.getHandle(run.workflowId).terminate('it hangs');
+  const { client } = harness.environment;
+  await client.workflow.getHandle(run.workflowId).terminate('it hangs');
+  const teardown = await harness.begin('TeardownFabric', { fabric, force: true, deadlines: { step: '60s', undo: '5s' } });
   release();
-  expect(await harness.succeed('TeardownFabric', { fabric, force: true, deadlines })).toMatchObject({ ended: true });
+  expect((await outcomeOf(teardown)).result).toMatchObject({ ended: true });
+  const { closeTime } = await client.workflow.getHandle(run.workflowId, run.runId).describe();
+  const ended = await client.workflow.getHandle(teardown.workflowId, teardown.runId).describe();
+  expect(ended.closeTime?.getTime()).toBeGreaterThan((closeTime?.getTime() ?? Infinity) + 20_000);
   await guardHasEnded();
+}, 90_000);
+
+test('who waits for a peer that leaves does not keep out what finishes a teardown that has failed', async () => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const { run, release } = await connectHeld();
+  harness.traps.set({ activity: 'releaseGateway', peer: 'west' }, (proceed, attempt) =>
+    attempt === 1 ? Promise.reject(final(new Error('the cluster is away'))) : proceed(),
+  );
+  const teardown = await harness.begin('TeardownFabric', { fabric, peers: ['west'], force: true, deadlines });
+  await present(2);
+  const waiting = await harness.begin('EstablishLink', { fabric, peers: ['east', 'west'], deadlines });
+  await present(3);
+  release();
+  expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
+  expect((await outcomeOf(teardown)).failure).toMatchObject({ code: 'residue' });
+  expect((await outcomeOf(waiting)).failure).toMatchObject({
+    code: 'not_found',
+    message: `fabric ${fabric} has no peer west; its peers are east`,
+  });
+  await harness.succeed('TeardownFabric', { fabric, deadlines });
+  expect(await harness.inventory(fabric)).toEqual([]);
+}, 90_000);
+
+test('a disconnect that fails puts back what it took, and nothing that others have taken away since', async () => {
+  await harness.succeed('BootstrapFabric', { ...harness.bootstrapRequest(fabric), links: { kind: 'none' } });
+  const connect = (name: string) =>
+    harness.succeed('ConnectServiceAcrossClusters', {
+      fabric,
+      service: { ...service, name },
+      from: ['west'],
+      to: ['east'],
+      verify: VERIFY,
+      deadlines,
+    });
+  const disconnect = (name: string) => ({ fabric, service: { name, namespace: 'demo' }, deadlines });
+  await connect('echo');
+  const one = await harness.inventory(fabric);
+  await connect('other');
+  harness.traps.set({ activity: 'releasePeerings', peer: 'west' }, async (proceed) => {
+    await proceed();
+    harness.traps.clear();
+    await harness.succeed('DisconnectService', disconnect('other'));
+    throw final(new Error('the worker lost its cluster'));
+  });
+  const { failure } = await harness.run('DisconnectService', disconnect('echo'));
+  expect(failure?.details.rollback.residue).toEqual([]);
+  expect(await harness.inventory(fabric)).toEqual(one);
+  await harness.succeed('TeardownFabric', { fabric, force: true, deadlines });
 }, 90_000);
 
 test('a link is taken from a connection that fails once that is undone: no import stays without its export', async () => {
@@ -113,7 +167,7 @@ test('a link is taken from a connection that fails once that is undone: no impor
   const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
   expect(later.failure).toMatchObject({
     code: 'pending',
-    message: `the link between east and west is being taken down: ${unlink.workflowId} goes on`,
+    message: `the link between east and west is being taken down: ${unlink.workflowId} comes first`,
   });
   release();
   expect((await outcomeOf(run)).failure).toMatchObject({ details: { rollback: { residue: [] } } });

@@ -1,0 +1,3 @@
+import { playPart } from '../fixed-set';
+
+playPart(2);
