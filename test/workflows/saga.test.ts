@@ -193,13 +193,11 @@ test('with keep-healthy a cluster that cannot be used is left out, and told with
   expect(details.rollback).toMatchObject({ failedStep: 'await links', failedPeer: 'west', residue: [{ peer: 'south' }] });
 });
 
-/** Nobody comes to work where cleanup is owed, unless it was waited for. */
-const mayEnter = (entry: unknown): boolean => (entry as Entry).despiteOwed === true;
-
 test('with keep-healthy a peer that is owed something is left out, and stops nobody else', async () => {
   const fake = fakeActivities();
   const debt = { kind: 'undo', by: 'connect/f', run: 'run-1', since: 0, peers: ['south'], left: ['take back links'], attempts: 3 } as const;
-  fake.answer('readRegister', ({ enter }) => ({ owed: [debt], entered: mayEnter(enter) }));
+  // Nobody comes to work where cleanup is owed.
+  fake.answer('readRegister', ({ enter }) => ({ owed: [debt], entered: !(enter as Entry).peers.includes('south') }));
   fake.fail('awaitSettled', { code: 'pending' });
   const { result } = await bootstrap(fake, request({ onFailure: 'keep-healthy' }));
   expect(result?.failed).toMatchObject([{ peer: 'south', problem: { code: 'pending' } }]);
@@ -208,7 +206,7 @@ test('with keep-healthy a peer that is owed something is left out, and stops nob
   expect(fake.log()).not.toContain('south:prepareGateway');
 
   const whole = fakeActivities();
-  whole.answer('readRegister', ({ enter }) => ({ owed: [{ ...debt, peers: [] }], entered: mayEnter(enter) }));
+  whole.answer('readRegister', () => ({ owed: [{ ...debt, peers: [] }], entered: false }));
   whole.fail('awaitSettled', { code: 'pending' });
   // What the fabric itself is owed concerns everybody.
   expect(failureOf((await bootstrap(whole, request({ onFailure: 'keep-healthy' }))).error).type).toBe('pending');
