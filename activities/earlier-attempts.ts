@@ -23,6 +23,9 @@ export function findingOf(failure: ApplicationFailure | CancelledFailure): Findi
   return asFinding(failure.details?.[0]);
 }
 
+/** Failures that say nothing of why a step does not succeed: something is in its way, or nobody answered just then. */
+const BY_THE_WAY: readonly string[] = ['pending', 'unavailable'];
+
 /**
  * The error to tell when an attempt found out less than one before it: the earlier one, and what this attempt could tell.
  * @param ranOut whether this attempt ended because its time was up
@@ -31,7 +34,7 @@ export function findingOf(failure: ApplicationFailure | CancelledFailure): Findi
 export function insteadOf(error: FabricError, earlier: Finding | undefined, attempt: number, ranOut: boolean): FabricError | undefined {
   if (earlier === undefined || !error.retryable) return undefined;
   // What is pending is in the way of the step, and is not why it failed before.
-  if (!ranOut && (error.code !== 'pending' || earlier.code === 'pending')) return undefined;
+  if (!ranOut && (error.code !== 'pending' || BY_THE_WAY.includes(earlier.code))) return undefined;
   const more = error.message === earlier.message ? '' : ` (attempt ${attempt} could only tell: ${error.message})`;
   return new FabricError({ ...earlier, message: `${earlier.message}${more}`, retryAfterMs: error.retryAfterMs, cause: error });
 }

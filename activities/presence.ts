@@ -18,7 +18,7 @@ const LATEST_WRITE_MS = 20_000;
 
 /** The run of this activity has come to be at work. @throws pending while others keep it out, with the first of them; unavailable */
 export async function enterFabric(fabric: string, entry: Entry): Promise<void> {
-  const { starts = false, despiteOwed: _, ...about } = entry;
+  const { starts = false, settled: _, ...about } = entry;
   const own: Presence = { ...about, ...runOfActivity() };
   const first = await tellTemporal(registerOf(fabric), guardWorkflowId(fabric), async (client) => {
     const present = await tellGuard(client, fabric, own, starts);

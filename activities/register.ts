@@ -25,8 +25,8 @@ export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange
         return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
       };
       if (enter === undefined) return read();
-      const isOwed = ({ owed = [] }: Known): boolean =>
-        enter.despiteOwed !== true && owed.some(({ peers }) => concerns(peers, enter.peers));
+      const { settled = enter.peers } = enter;
+      const isOwed = ({ owed = [] }: Known): boolean => settled.length > 0 && owed.some(({ peers }) => concerns(peers, settled));
       let known = await read();
       if (!isOwed(known)) {
         await enterFabric(fabric, enter);

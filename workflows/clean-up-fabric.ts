@@ -1,7 +1,7 @@
 // CleanUpFabric: finds what runs have left that nobody answers for (a terminated run is never undone), and removes it when told to.
 import { isCancellation, patched } from '@temporalio/workflow';
 import type { UndoCall } from '../src/contract/activities';
-import { emptyRegister } from '../src/contract/register';
+import { emptyRegister, type Register } from '../src/contract/register';
 import type { CleanupResult, Orphan } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
 import { claimIdOf, isClaimOf } from '../src/contract/workflow-ids';
@@ -39,9 +39,10 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
     const orphans = await judge(run, held, known);
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
     const seen = orphans.filter((orphan) => isChosen(orphan, remove));
-    const chosen = seen.length > 0 && patched('orphans-taken-alone') ? await takeAlone(run, seen, held, known) : seen;
+    const alone = seen.length > 0 && patched('orphans-taken-alone');
+    const { chosen, register: latest } = alone ? await takeAlone(run, seen, held) : { chosen: seen, register };
     // Every peer relies on the authority, and the end of the last one takes every claim off it.
-    const keepsAuthority = !asBefore && (register?.peers ?? []).length > 0;
+    const keepsAuthority = !asBefore && (latest?.peers ?? []).length > 0;
     if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
     return { fabric, owed, orphans: remove === undefined ? orphans : chosen, removed: chosen.length > 0, unseen };
   });
@@ -52,16 +53,19 @@ function placesOf(members: readonly Place[], named: readonly Place[]): Place[] {
   return [...new Map([...members, ...named].map((place) => [place.name, place])).values()];
 }
 
-/** The orphans that are some still once no run of the requests that left them can begin to rely on them. */
-async function takeAlone(run: Run, chosen: readonly Orphan[], held: readonly Held[], known: Known): Promise<Orphan[]> {
-  const peers = [...new Set(chosen.map(({ peer }) => peer))].sort();
-  const runs = [...new Set(chosen.map(({ by }) => by))].sort();
-  await readRegister(run, { peers, takes: { runs }, despiteOwed: true });
-  return judge(
-    run,
-    held.filter((one) => chosen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run)),
-    known,
+/** The orphans that are some still, once no run of the requests that left them can begin to rely on them; and the register then. */
+async function takeAlone(
+  run: Run,
+  seen: readonly Orphan[],
+  held: readonly Held[],
+): Promise<{ readonly chosen: readonly Orphan[]; readonly register: Register | undefined }> {
+  const peers = [...new Set(seen.map(({ peer }) => peer))].sort();
+  const runs = [...new Set(seen.map(({ by }) => by))].sort();
+  const { register, owed = [] } = await readRegister(run, { peers, takes: { runs }, settled: [] });
+  const doubtful = held.filter((one) =>
+    seen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run),
   );
+  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed }), register };
 }
 
 async function judge(run: Run, held: readonly Held[], known: Known): Promise<Orphan[]> {

@@ -21,7 +21,7 @@ export async function DisconnectService(input: unknown): Promise<DisconnectResul
       return found.length === 0 ? fabric.peers.map(({ name }) => name) : peersOf(found, named);
     };
     const { register, members, owed } = patched('enters')
-      ? await membersFor(run, named, { service: `${service.namespace}/${service.name}` }, peersIn)
+      ? await membersFor(run, named, { takes: { service: `${service.namespace}/${service.name}` } }, peersIn)
       : await membersOf(run, named);
     const known = connectionsIn(register);
     const peers = peersIn(register);

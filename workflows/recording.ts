@@ -2,7 +2,6 @@
 import { patched, workflowInfo } from '@temporalio/workflow';
 import type { Entry } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
-import type { Taking } from '../src/contract/presence';
 import { inverseOf, type Register, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import { remainingImports, type Taken } from '../src/model/withdrawal';
@@ -38,7 +37,7 @@ async function enterSettled(run: Run, enter: Entry): Promise<Known> {
   for (;;) {
     const known = await readRegister(run, enter);
     if (known.entered !== false) return known;
-    await run.awaitSettled(known.owed ?? [], enter.peers);
+    await run.awaitSettled(known.owed ?? [], enter.settled ?? enter.peers);
   }
 }
 
@@ -74,13 +73,13 @@ export async function membersOf(
 export async function membersFor(
   run: Run,
   names: readonly string[],
-  takes: Taking,
+  enter: Pick<Entry, 'takes' | 'settled'>,
   concerned: (register: Register) => readonly string[],
 ): ReturnType<typeof membersOf> {
   let { register } = await membersOf(run, names);
   for (;;) {
     const peers = concerned(register);
-    const seen = await membersOf(run, names, { peers, takes });
+    const seen = await membersOf(run, names, { ...enter, peers });
     if (concerned(seen.register).every((peer) => peers.includes(peer))) return seen;
     // Somebody who came before has connected more of them meanwhile. Nobody moves up: it comes anew.
     await run.leave();

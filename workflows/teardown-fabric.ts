@@ -25,7 +25,7 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
   return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
     const { fabric } = request;
     const leaves = request.abandon === true ? 'abandoned' : 'alone';
-    const { register, members, owed } = await membersOf(run, [], { peers: request.peers ?? [], leaves, despiteOwed: true });
+    const { register, members, owed } = await membersOf(run, [], { peers: request.peers ?? [], leaves, settled: [] });
     const absent = (request.peers ?? []).filter((name) => !members.has(name));
     if (absent.length > 0 && absent.length === request.peers?.length) throw noSuchPeers(register, absent);
     const leaving = [...members.values()].filter(({ name }) => request.peers === undefined || request.peers.includes(name));

@@ -20,7 +20,9 @@ export async function TeardownLink(input: unknown): Promise<LinkResult> {
     run.touches(peers);
     const link = linkOf(...peers);
     const { register, members, owed } = patched('enters')
-      ? await membersFor(run, peers, { link: peers }, (known) => [...new Set([...peers, ...peersAcross(known, peers)])].sort())
+      ? await membersFor(run, peers, { takes: { link: peers }, settled: peers }, (known) =>
+          [...new Set([...peers, ...peersAcross(known, peers)])].sort(),
+        )
       : await membersOf(run, peers);
     await run.awaitSettled(owed, peers);
     const holdings = await observe(

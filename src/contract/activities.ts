@@ -307,8 +307,8 @@ export interface OwedStep {
 export interface Entry extends Pick<Presence, 'peers' | 'leaves' | 'connects' | 'takes'> {
   /** The fabric may be none yet. */
   readonly starts?: boolean;
-  /** Also where cleanup is owed to the peers. */
-  readonly despiteOwed?: boolean;
+  /** Those of the peers to which nothing may be owed; default all. With none of them it comes in any case. */
+  readonly settled?: readonly string[];
 }
 
 interface DebtOrigin {

@@ -67,6 +67,7 @@ test('an attempt that ran out of time with none before it tells its own failure,
 test.each([
   ['of the step itself is told instead', finding, 'unreachable'],
   ['that was no more than that gives way', { ...finding, code: 'pending' }, 'pending'],
+  ['that was only not answered gives way', { ...finding, code: 'unavailable' }, 'pending'],
   ['as an earlier version handed it on, as a text, is nothing', 'waiting for pods', 'pending'],
 ])('what is only in the way: a finding %s', async (_what, earlier, type) => {
   const pending = new FabricError({ code: 'pending', message: 'Job a/b of an earlier attempt is still being deleted.' });

@@ -125,6 +125,22 @@ test('a claim that was written by hand does not get at the authority', async () 
   );
 });
 
+test('what a run has come to rely on since it was looked at is not removed', async () => {
+  await withCleanup(
+    (fake, fabric) => {
+      const peers = PEERS.map((peer) => ({ ...peer, namespace: 'clusterlink-system' }) as unknown as RegisteredPeer);
+      // The repeated run ends while the cleanup waits for it.
+      fake.answer('readRegister', ({ enter }) => ({ register: { ...emptyRegister(fabric), peers: enter === undefined ? [] : peers } }));
+      fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(() => 'terminated' as const), repeated: runs.map(() => true) }));
+    },
+    async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ orphans: [], removed: false });
+      expect(fake.calls.find(({ input }) => input['enter'] !== undefined)?.input['enter']).toMatchObject({ takes: { runs: [BY] } });
+      expect(fake.log()).not.toContain('west:releaseGateway');
+    },
+  );
+});
+
 test('what a repeated run relies on is neither told nor removed', async () => {
   await withCleanup(
     (fake, fabric) => {

@@ -8,6 +8,7 @@ import { final } from '../support/step-traps';
 
 const service = { name: 'echo', namespace: 'demo', port: 8080 };
 const deadlines = { step: '20s', undo: '5s' };
+const PATIENT = { step: '60s', undo: '20s' };
 const HASTY = { step: '2s', undo: '5s' };
 const VERIFY = { mode: 'status' } as const;
 
@@ -100,7 +101,7 @@ test('a run that was terminated is waited for until none of its steps can write 
   const { run, release } = await connectHeld();
   const { client } = harness.environment;
   await client.workflow.getHandle(run.workflowId).terminate('it hangs');
-  const teardown = await harness.begin('TeardownFabric', { fabric, force: true, deadlines: { step: '60s', undo: '5s' } });
+  const teardown = await harness.begin('TeardownFabric', { fabric, force: true, deadlines: PATIENT });
   release();
   expect((await outcomeOf(teardown)).result).toMatchObject({ ended: true });
   const { closeTime } = await client.workflow.getHandle(run.workflowId, run.runId).describe();
@@ -117,7 +118,7 @@ test('who waits for a peer that leaves does not keep out what finishes a teardow
   );
   const teardown = await harness.begin('TeardownFabric', { fabric, peers: ['west'], force: true, deadlines });
   await present(2);
-  const waiting = await harness.begin('EstablishLink', { fabric, peers: ['east', 'west'], deadlines });
+  const waiting = await harness.begin('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: PATIENT });
   await present(3);
   release();
   expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
@@ -141,7 +142,7 @@ test('a disconnect that fails puts back what it took, and nothing that others ha
       verify: VERIFY,
       deadlines,
     });
-  const disconnect = (name: string) => ({ fabric, service: { name, namespace: 'demo' }, deadlines });
+  const disconnect = (name: string) => ({ fabric, service: { name, namespace: 'demo' }, deadlines: PATIENT });
   await connect('echo');
   const one = await harness.inventory(fabric);
   await connect('other');
