@@ -57,7 +57,7 @@ function hold(fake: FakeActivities, fabric: string, connections: number, charact
     const objects = [kind, 'Peer'].map((one): RecordedObject => ({
       apiVersion: 'clusterlink.net/v1alpha1',
       kind: one,
-      metadata: { name: 'recorded', annotations: {} },
+      metadata: { name: 'recorded', annotations: Object.fromEntries(claims.map(({ claim }) => [`claim.skyfabric.io/${claim}`, '{}'])) },
       spec: 'x'.repeat(characters),
     }));
     return { claims, objects };
