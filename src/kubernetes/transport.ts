@@ -158,7 +158,8 @@ export class Transport {
   /** Resolves with a good answer whose body is still to be read. */
   private async open(request: TransportRequest, deadline: Deadline): Promise<http.IncomingMessage> {
     const { signal } = deadline;
-    for (let attempt = 1; ; attempt += 1) {
+    let isRenewed = false;
+    for (;;) {
       const cached = this.latest;
       const credentials = await this.credentialsWithin(deadline);
       // Credentials may have taken their time.
@@ -168,13 +169,15 @@ export class Transport {
       try {
         response = await sent.response;
       } catch (error) {
-        // The server closed an idle connection just as it was taken up again. Only a read is certain to have had no effect.
-        if (attempt === 1 && sent.request.reusedSocket && request.method === 'GET' && !signal.aborted) continue;
+        // The server closed an idle connection just as it was taken up again, and there may be more of them: a new one comes last.
+        // Only a read is certain to have had no effect.
+        if (sent.request.reusedSocket && request.method === 'GET' && !signal.aborted) continue;
         throw error;
       }
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return response;
-      if (status === 401 && attempt === 1 && credentials === cached) {
+      if (status === 401 && !isRenewed && credentials === cached) {
+        isRenewed = true;
         // The token may have been replaced since it was fetched.
         response.resume();
         this.reader.forget();
