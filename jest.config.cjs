@@ -26,5 +26,7 @@ module.exports = {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // One process per core, also where jest would run everything in its own.
   maxWorkers: '100%',
+  // Each file leaves some 100 MB behind. A process full of that stands still while it collects garbage, for seconds in the end.
+  workerIdleMemoryLimit: '1GB',
   testTimeout: 60_000,
 };

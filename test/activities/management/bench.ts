@@ -97,7 +97,7 @@ export async function startBench(): Promise<Bench> {
   const directory = mkdtempSync(join(tmpdir(), 'skyfabric-management-'));
   const kubeconfig = join(directory, 'config');
   await writeKubeconfig(kubeconfig, [server]);
-  const pool = new ClusterPool({ requestTimeoutMs: 2_000 });
+  const pool = new ClusterPool({ requestTimeoutMs: 4_000 });
   const standInPool = new ClusterPool({ userAgent: STAND_IN });
   const peer: PeerAddress = { name: 'west', context: 'west', kubeconfig, namespace: GATEWAYS };
   const standIn = standInPool.cluster(peer);
