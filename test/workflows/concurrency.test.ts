@@ -1,10 +1,8 @@
 // Runs side by side over the same clusters: what one needs, another's failure does not take away.
-import { setTimeout as delay } from 'node:timers/promises';
-import { presentQuery } from '../../src/contract/messages';
 import { readRegister } from '../../src/contract/read-register';
-import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import type { KubeObject } from '../../src/kubernetes/kube-object';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
+import { atWork, signal } from '../support/at-work';
 import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
 
@@ -32,19 +30,6 @@ async function answers(calls: number): Promise<string[]> {
     heard.push((JSON.parse(body) as { cluster: string }).cluster);
   }
   return heard;
-}
-
-/** Resolves when so many runs are at work on a fabric, or wait to be. */
-async function atWork(fabric: string, count: number): Promise<void> {
-  const guard = harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
-  while ((await guard.query(presentQuery)).length < count) await delay(20);
-}
-
-/** Something that one waits for and another gives, once. */
-function signal(): { readonly given: Promise<void>; readonly give: () => void } {
-  let give = (): void => undefined;
-  const given = new Promise<void>((resolve) => (give = resolve));
-  return { given, give };
 }
 
 test('the same request twice is one run', async () => {
@@ -150,7 +135,7 @@ test('a link that is wanted while it is being torn down is made anew', async () 
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   const { unlinking, goOn } = await unlinkHeld(fabric);
   const connecting = await harness.begin('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
-  await atWork(fabric, 2);
+  await atWork(harness.environment.client, fabric, 2);
   goOn();
   expect((await outcomeOf(unlinking)).result).toMatchObject({ changed: true });
   expect((await outcomeOf(connecting)).failure).toBeUndefined();
@@ -184,7 +169,7 @@ test('a peer that is to leave while a connection to it is made leaves after that
   const imported = signal();
   harness.traps.set({ activity: 'ensureAccess', peer: 'east' }, async (proceed) => {
     imported.give();
-    await atWork(fabric, 2);
+    await atWork(harness.environment.client, fabric, 2);
     return proceed();
   });
   const connection = { fabric, service, from: ['south', 'west'], to: ['east'], verify: { mode: 'status' as const }, deadlines };

@@ -1,8 +1,8 @@
 // Who takes away what others use is alone: it waits for the runs at work there, and who comes later waits for it.
 import { setTimeout as delay } from 'node:timers/promises';
-import { presentQuery } from '../../src/contract/messages';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { deployEcho } from '../../src/playground/simulated-cluster';
+import { atWork, signal } from '../support/at-work';
 import { FabricHarness, outcomeOf, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
 
@@ -28,24 +28,17 @@ afterEach(() => harness.traps.clear());
 
 const guard = () => harness.environment.client.workflow.getHandle(guardWorkflowId(fabric));
 
-/** Resolves when so many runs are at work, or wait to be. */
-async function present(count: number): Promise<void> {
-  while ((await guard().query(presentQuery)).length < count) await delay(20);
-}
-
 async function guardHasEnded(): Promise<void> {
   while ((await guard().describe()).status.name === 'RUNNING') await delay(20);
 }
 
 /** A connect that stops before its import, and what lets it go on. */
 async function connectHeld() {
-  let release = (): void => undefined;
-  const held = new Promise<void>((resolve) => (release = resolve));
-  let reached = (): void => undefined;
-  const isThere = new Promise<void>((resolve) => (reached = resolve));
+  const held = signal();
+  const reached = signal();
   harness.traps.set({ activity: 'ensureImport', peer: 'east' }, async (proceed) => {
-    reached();
-    await held;
+    reached.give();
+    await held.given;
     return proceed();
   });
   const run = await harness.begin('ConnectServiceAcrossClusters', {
@@ -56,15 +49,15 @@ async function connectHeld() {
     verify: VERIFY,
     deadlines,
   });
-  await isThere;
-  return { run, release };
+  await reached.given;
+  return { run, release: held.give };
 }
 
 test('a teardown waits for a connect that came before it, and one that comes later is told who leaves', async () => {
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
   const { run, release } = await connectHeld();
   const teardown = await harness.begin('TeardownFabric', { fabric, peers: ['west'], force: true, deadlines });
-  await present(2);
+  await atWork(harness.environment.client, fabric, 2);
   const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
   expect(later.failure).toMatchObject({
     code: 'pending',
@@ -117,9 +110,9 @@ test('who waits for a peer that leaves does not keep out what finishes a teardow
     attempt === 1 ? Promise.reject(final(new Error('the cluster is away'))) : proceed(),
   );
   const teardown = await harness.begin('TeardownFabric', { fabric, peers: ['west'], force: true, deadlines });
-  await present(2);
+  await atWork(harness.environment.client, fabric, 2);
   const waiting = await harness.begin('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: PATIENT });
-  await present(3);
+  await atWork(harness.environment.client, fabric, 3);
   release();
   expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
   expect((await outcomeOf(teardown)).failure).toMatchObject({ code: 'residue' });
@@ -164,7 +157,7 @@ test('a link is taken from a connection that fails once that is undone: no impor
   harness.traps.set({ activity: 'verifyConnection', peer: 'east' }, () => Promise.reject(final(new Error('no bytes'))));
   const { run, release } = await connectHeld();
   const unlink = await harness.begin('TeardownLink', { fabric, peers: ['east', 'west'], force: true, deadlines });
-  await present(2);
+  await atWork(harness.environment.client, fabric, 2);
   const later = await harness.run('EstablishLink', { fabric, peers: ['east', 'west'], deadlines: HASTY });
   expect(later.failure).toMatchObject({
     code: 'pending',
@@ -187,7 +180,7 @@ test('a disconnect takes what a connect before it makes, also if nobody knew of 
     message: `${run.workflowId} is still at work on west, east, and nothing is taken away there meanwhile`,
   });
   const disconnect = await harness.begin('DisconnectService', { fabric, service: { name: 'echo', namespace: 'demo' }, deadlines });
-  await present(2);
+  await atWork(harness.environment.client, fabric, 2);
   release();
   expect((await outcomeOf(run)).result).toMatchObject({ changed: true });
   // The register knew of no connection when it came, and of one when it was its turn.
