@@ -8,6 +8,7 @@ import { claimIdOf, isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Claimant } from '../src/model/claimant';
 import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
+import { drain } from './drain';
 import { lookAtEach } from './looks';
 import { callUndo } from './owing';
 import { isOrphan, reasonOf, type Held, type Known } from './orphans';
@@ -97,32 +98,34 @@ async function removeAll(
 ): Promise<void> {
   const { fabric } = run.claimant;
   const residue: Residue[] = [];
-  for (const { title, of, onFabric = false } of REMOVALS) {
+  for (const { title, of, onFabric = false, carriesRequests = false } of REMOVALS) {
     if (onFabric && keepsAuthority) continue;
     run.beginStage();
     const isFirst = ({ claim, run: id }: Orphan, index: number): boolean =>
       orphans.findIndex((other) => other.claim === claim && other.run === id) === index;
-    await together(
+    const taken = await together(
       // What is done for the fabric is done once for a claim, however many peers hold it.
       orphans
         .filter((orphan, index) => !onFabric || asBefore || isFirst(orphan, index))
         .map((orphan) => async () => {
           const place = places.find(({ name }) => name === orphan.peer);
-          if (place === undefined) return;
-          const call = of({ fabric, id: orphan.claim, by: orphan.by, run: orphan.run }, place);
-          if (call === undefined) return;
+          const call = place && of({ fabric, id: orphan.claim, by: orphan.by, run: orphan.run }, place);
+          if (call === undefined) return false;
           const options = { title: `${title} of ${orphan.claim}`, peer: onFabric ? undefined : place };
           try {
-            await run.step(options, (activities) => callUndo(activities, call));
+            const { changed } = await run.step(options, (activities) => callUndo(activities, call));
+            return changed;
           } catch (error) {
             // What is left then is an orphan still, and found again.
             if (isCancellation(error) && !asBefore) throw error;
             const left = await run.owes(options.peer, { title: options.title, call }, problemOf(error).message);
             run.leaves(left);
             residue.push(...left);
+            return true;
           }
         }),
     );
+    if (carriesRequests && taken.includes(true)) await drain();
   }
   if (residue.length === 0) return;
   const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
@@ -141,9 +144,12 @@ const REMOVALS: readonly {
   readonly of: (claimant: Claimant, peer: Place) => UndoCall | undefined;
   /** On the fabric's own task queue, not the peer's. */
   readonly onFabric?: boolean;
+  /** Requests may be on their way over it. */
+  readonly carriesRequests?: boolean;
 }[] = [
   {
     title: 'withdraw imports',
+    carriesRequests: true,
     of: (claimant, peer) => ({ activity: 'releaseImports', input: { claimant, peer: addressOf(peer), scope: 'run', selection: {} } }),
   },
   {

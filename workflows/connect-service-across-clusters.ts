@@ -127,6 +127,7 @@ async function exportService({ run, request, placement, peers, undo }: Connectin
 async function importService({ run, request, placement, peers, undo }: Connecting): Promise<void> {
   const { claimant } = run;
   const { service, adopt, loadBalancing, merge } = request;
+  run.carriesRequests();
   await together(
     peers.flatMap((place) => {
       const sources = placement.imports[place.name];

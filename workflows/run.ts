@@ -28,6 +28,7 @@ import { durationMs } from '../src/model/duration';
 import { differences } from '../src/model/inventory';
 import { parseAll } from '../src/model/problems';
 import { activityOptions, type Deadlines, type Patience } from './activity-options';
+import { drain } from './drain';
 import { callUndo, debtsOf, inChunks, type Owed } from './owing';
 import { addressOf, type Place } from './place';
 import { attemptsOf, failureOf, located, problemOf } from './problem';
@@ -119,6 +120,8 @@ export class Run {
   private problem: Problem | undefined;
   private rollback: Rollback | undefined;
   private stage = 0;
+  /** The stage that lets others' requests in, if one has. */
+  private carrying: number | undefined;
   /** What is known to be left over so far. */
   private readonly residue: Mutable<Residue>[] = [];
   /** What SettleCleanup is to do, and has not been told yet. */
@@ -211,6 +214,11 @@ export class Run {
     this.stage += 1;
   }
 
+  /** What comes next in this stage lets requests in: when it is undone, those on their way end before an earlier stage is. */
+  carriesRequests(): void {
+    this.carrying = this.stage;
+  }
+
   /** Carries out one activity as a step, its undo registered first. @throws the activity's failure */
   async step<T>(options: StepOptions, act: (activities: Activities) => Promise<Attempted<T>>): Promise<T> {
     const step = this.open(options.title, options.peer);
@@ -266,6 +274,7 @@ export class Run {
       const chains = peers.map((name) => this.undoChain(ofStage.filter((entry) => entry.peer?.name === name)));
       this.leaves((await Promise.all(chains)).flat());
       this.leaves(await this.undoChain(ofStage.filter((entry) => entry.peer === undefined)));
+      if (stage === this.carrying) await drain();
     }
     const touched = new Set(undos.flatMap((entry) => entry.peer?.name ?? []));
     const compared = await Promise.all([...this.inventories.keys()].map((name) => this.compareInventory(name, touched.has(name))));

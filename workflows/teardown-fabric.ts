@@ -10,12 +10,12 @@ import { FabricError } from '../src/errors/fabric-error';
 import { MAX_PEERS, teardownRequest, type TeardownRequest } from '../src/model/requests';
 import { takenWith } from '../src/model/withdrawal';
 import type { Patience } from './activity-options';
+import { drain } from './drain';
 import { problemOf } from './problem';
 import { membersOf, narrowedBy, noSuchPeers, recordForGood, runOf } from './recording';
 import { addressOf, type Place } from './place';
 import { asRun, type Mutable, type Run } from './run';
 import { together } from './together';
-import { drain } from './withdrawing';
 
 /**
  * Input: `TeardownRequest`. Refused (`in_use`) while a peer that stays shares a connection with one that leaves, unless `force` or `abandon`;

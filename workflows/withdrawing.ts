@@ -1,10 +1,11 @@
 // Taking connections away again, as DisconnectService, TeardownLink and TeardownFabric need it. The clusters' own claims
 // say what there is, not the register; and what stands is recorded first, so that it can be put back.
-import { patched, sleep } from '@temporalio/workflow';
+import { patched } from '@temporalio/workflow';
 import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
 import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
+import { drain } from './drain';
 import { lookAtAll } from './looks';
 import { addressOf, type Place } from './place';
 import type { Run, Undo } from './run';
@@ -129,14 +130,6 @@ export async function withdraw(
     }),
   );
   return distinctLinks(released.flat());
-}
-
-/** How long a connection may take to be made over a source that has just left its import. */
-const DRAIN_MS = 1_000;
-
-/** Lets connections that are being made come about, before what they lead to goes: see docs/adr/0012-make-before-break.md. */
-export async function drain(): Promise<void> {
-  if (patched('drain')) await sleep(DRAIN_MS);
 }
 
 const IMPORT_KINDS = ['Import', 'AccessPolicy', 'PrivilegedAccessPolicy'];

@@ -138,6 +138,27 @@ test.each([
   60_000,
 );
 
+test('undoing an import lets the requests that are on their way over it end before what they lead to goes', async () => {
+  const times: Record<string, number> = {};
+  harness.traps.set({ activity: 'ensureImport', peer: 'east' }, async (proceed) => {
+    await proceed();
+    throw final(new Error('the worker lost its cluster'));
+  });
+  harness.traps.set({ activity: 'releaseImports', peer: 'east' }, async (proceed) => {
+    const done = await proceed();
+    times['source left'] = Date.now();
+    return done;
+  });
+  harness.traps.set({ activity: 'releaseExports', peer: 'south' }, (proceed) => {
+    times['export goes'] = Date.now();
+    return proceed();
+  });
+  await harness.run('ConnectServiceAcrossClusters', { fabric, service: echo, from: ['south'], to: ['east'], deadlines });
+  // What a request needs on such a way, and more: it is looked up, asked for and answered.
+  expect((times['export goes'] ?? 0) - (times['source left'] ?? Infinity)).toBeGreaterThan(4 * ROUND_TRIP_MS);
+  expect(await harness.inventory(fabric)).toEqual(baseline);
+}, 60_000);
+
 test('gateways whose options change roll without a dropped request', async () => {
   const request = { ...harness.bootstrapRequest(fabric), links: { kind: 'full-mesh' as const }, deadlines: ROLL };
   expectNoneDropped(
