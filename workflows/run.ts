@@ -284,7 +284,7 @@ export class Run {
       ...(failed === undefined ? {} : { failedStep: failed.title }),
       ...(failed?.peer === undefined ? {} : { failedPeer: failed.peer }),
       undone: this.undone,
-      inventories: Object.fromEntries(this.counts),
+      inventories: Object.fromEntries([...this.counts].sort(([one], [other]) => (one < other ? -1 : 1))),
       residue: this.residue,
     };
     return this.rollback;

@@ -234,7 +234,9 @@ export class Transport {
       });
       request.once('close', () => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
     });
-    signal.addEventListener('abort', () => request.destroy(new Error('aborted')), { once: true });
+    const onAbort = (): unknown => request.destroy(new Error('aborted'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    request.once('close', () => signal.removeEventListener('abort', onAbort));
     request.end(payload);
     return { request, response };
   }
