@@ -3,7 +3,7 @@ import { condition, continueAsNew, setCurrentDetails, setHandler, upsertSearchAt
 import { enterSignal, leaveSignal, presentQuery, recordSignal, registerQuery } from '../src/contract/messages';
 import { withoutPresence, withPresence, type Presence } from '../src/contract/presence';
 import { applyChange, emptyRegister, type Register } from '../src/contract/register';
-import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
+import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
 import { linkName } from '../src/model/topology';
 
 /** Input of GuardFabric; the register is given by the run before it. */
@@ -22,7 +22,7 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
   const publish = (): void => {
     upsertSearchAttributes([
       { key: FABRIC_ATTRIBUTE, value: register.fabric },
-      { key: PEERS_ATTRIBUTE, value: register.peers.map(({ name }) => name) },
+      { key: PEERS_ATTRIBUTE, value: findableBy(register.peers.map(({ name }) => name)) },
     ]);
     setCurrentDetails(registerTable(register));
   };

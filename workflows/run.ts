@@ -20,7 +20,7 @@ import { concerns, debtorsOf } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import { leaveSignal, statusQuery } from '../src/contract/messages';
 import type { RunFailure } from '../src/contract/results';
-import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
+import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE } from '../src/contract/search-attributes';
 import type { Problem, Residue, Rollback, RunPhase, RunStatus, StepStatus } from '../src/contract/status';
 import { claimIdOf, guardWorkflowId, type ClaimKind } from '../src/contract/workflow-ids';
 import type { Claimant, InventoryEntry } from '../src/model/claimant';
@@ -155,7 +155,7 @@ export class Run {
   /** Makes the run findable by the peers and the service it touches. */
   touches(peers: readonly string[], service?: { readonly namespace: string; readonly name: string }): void {
     upsertSearchAttributes([
-      { key: PEERS_ATTRIBUTE, value: [...new Set(peers)].sort() },
+      { key: PEERS_ATTRIBUTE, value: findableBy(peers) },
       ...(service === undefined ? [] : [{ key: SERVICE_ATTRIBUTE, value: `${service.namespace}/${service.name}` }]),
     ]);
   }

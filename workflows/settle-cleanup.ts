@@ -21,7 +21,7 @@ import { debtKey, debtorsOf, readSettleInput, replaces, type SettleInput } from 
 import { forgetSignal, oweSignal, owedQuery, retrySignal, statusQuery } from '../src/contract/messages';
 import type { OwedCleanup } from '../src/contract/owed';
 import { prepareRun, requestDigest } from '../src/contract/runs';
-import { FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
+import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
 import type { RunStatus } from '../src/contract/status';
 import { NON_RETRYABLE_CODES } from '../src/errors/fabric-error';
 import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, putOff, stepsOf, told, type Account } from './accounts';
@@ -232,7 +232,7 @@ class Settling {
     this.published = peers.join();
     upsertSearchAttributes([
       { key: FABRIC_ATTRIBUTE, value: this.input.fabric },
-      { key: PEERS_ATTRIBUTE, value: peers },
+      { key: PEERS_ATTRIBUTE, value: findableBy(peers) },
     ]);
   }
 }

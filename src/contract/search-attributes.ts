@@ -8,3 +8,18 @@ export const SERVICE_ATTRIBUTE = defineSearchAttributeKey('SkyfabricService', Se
 
 /** All of them, for registering. */
 export const SEARCH_ATTRIBUTES = [FABRIC_ATTRIBUTE, PEERS_ATTRIBUTE, SERVICE_ATTRIBUTE] as const;
+
+/** A server ends a workflow that tells it more in one attribute: 2,048 bytes of JSON, unless `limit.searchAttributesSizeOfValue` says otherwise. */
+const MOST_CHARACTERS = 2_000;
+
+/** Peers by which a run can be found, sorted: as many of the names as an attribute takes. Names are of ASCII. */
+export function findableBy(peers: readonly string[]): string[] {
+  const kept: string[] = [];
+  let characters = 2;
+  for (const name of [...new Set(peers)].sort()) {
+    characters += JSON.stringify(name).length + 1;
+    if (characters > MOST_CHARACTERS) break;
+    kept.push(name);
+  }
+  return kept;
+}

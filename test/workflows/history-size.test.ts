@@ -1,6 +1,11 @@
 // The largest request there is stays within what Temporal keeps well: a full mesh of the most peers, undone at the very end.
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { recordSignal, registerQuery } from '../../src/contract/messages';
+import type { RegisteredPeer } from '../../src/contract/register';
+import { PEERS_ATTRIBUTE } from '../../src/contract/search-attributes';
+import { guardWorkflowId } from '../../src/contract/workflow-ids';
+import { gatewayOptions } from '../../src/model/gateway';
 import { MAX_PEERS } from '../../src/model/requests';
 import { startRun } from '../../src/temporal/runs';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
@@ -16,7 +21,7 @@ test('a bootstrap of the most peers, wholly undone, has fewer than 10,000 events
   const fake = fakeActivities();
   fake.fail('recordChange', { code: 'forbidden', times: 1 });
   const taskQueue = uniqueTaskQueue();
-  const peers = Array.from({ length: MAX_PEERS }, (_, index) => ({ name: `peer-${index}`, context: `kind-${index}` }));
+  const peers = Array.from({ length: MAX_PEERS }, (_, index) => ({ name: `peer-${index}-`.padEnd(63, 'x'), context: `kind-${index}` }));
   await withWorker(environment, { taskQueue, activities: fake.activities }, async () => {
     const { handle } = await startRun(environment.client, 'BootstrapFabric', { fabric: `f-${randomUUID()}`, peers }, taskQueue);
     await expect(handle.result()).rejects.toThrow();
@@ -26,3 +31,32 @@ test('a bootstrap of the most peers, wholly undone, has fewer than 10,000 events
     expect(historyLength).toBeLessThan(10_000);
   });
 }, 180_000);
+
+test('a register of more peers than a search attribute takes is kept, and found by as many as it takes', async () => {
+  const fabric = `f-${randomUUID()}`;
+  const taskQueue = uniqueTaskQueue();
+  const peers = Array.from({ length: 2 * MAX_PEERS }, (_, index): RegisteredPeer => ({
+    name: `peer-${String(index).padStart(3, '0')}-`.padEnd(63, 'x'),
+    context: 'kind',
+    namespace: 'clusterlink-system',
+    labels: {},
+    ingress: { type: 'LoadBalancer', port: 443, annotations: {} },
+    endpoint: { host: '192.0.2.1', port: 443 },
+    clusterUid: `uid-${index}`,
+    clusterlink: gatewayOptions.parse({}),
+  }));
+  await withWorker(environment, { taskQueue, activities: {} }, async () => {
+    const handle = await environment.client.workflow.signalWithStart('GuardFabric', {
+      workflowId: guardWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: recordSignal,
+      signalArgs: [{ putPeers: peers }],
+    });
+    expect((await handle.query(registerQuery)).peers.map(({ name }) => name)).toEqual(peers.map(({ name }) => name));
+    const { status, typedSearchAttributes } = await handle.describe();
+    expect(status.name).toBe('RUNNING');
+    expect(typedSearchAttributes.get(PEERS_ATTRIBUTE)).toHaveLength(30);
+    await handle.terminate();
+  });
+});
