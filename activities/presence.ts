@@ -60,7 +60,7 @@ function reasonOf(fabric: string, { workflowId, peers, leaves, takes }: Presence
 function takenWords(takes: Taking): string {
   if ('service' in takes) return `${takes.service} is being disconnected`;
   if ('link' in takes) return `the link between ${takes.link.join(' and ')} is being taken down`;
-  return 'what earlier runs of this request have left is being removed';
+  return 'what broken-off runs have left there is being removed';
 }
 
 /** Where two runs meet; none stands for all peers. */

@@ -27,25 +27,28 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
     );
     const places = placesOf(register?.peers ?? [], request.peers ?? []);
     run.touches(places.map(({ name }) => name));
-    const { found, failures } = await lookAtEach(places, async (peer) => {
-      const { holders } = await run.step({ title: 'list claims', peer, patience: 'look' }, (activities) =>
+    const { found: holders, failures } = await lookAtEach(places, async (peer) => {
+      const { holders: own } = await run.step({ title: 'list claims', peer, patience: 'look' }, (activities) =>
         activities.listClaims({ fabric, peer: addressOf(peer) }),
       );
-      return holders.map((holder): Held => ({ peer: peer.name, ...holder }));
+      return own.map((holder): Held => ({ peer: peer.name, ...holder }));
     });
-    const held = found.flat();
+    const held = holders.flat();
     // Cleanups that began before runs were known to rely on the claims of others go on as they did then.
     const asBefore = held.length > 0 && !patched('claims-relied-on');
-    const known = { register: register ?? emptyRegister(fabric), owed, asBefore };
-    const orphans = await judge(run, held, known);
+    const claims = held.length > 0 && patched('gateways-stand-on-claims') ? held : [];
+    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore, claims });
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
-    const seen = orphans.filter((orphan) => isChosen(orphan, remove));
+    const wanted = orphans.filter((orphan) => isChosen(orphan, remove));
+    const seen = wanted.length > MOST_ORPHANS && patched('orphans-in-parts') ? firstOf(wanted) : wanted;
     const alone = seen.length > 0 && patched('orphans-taken-alone');
-    const { chosen, register: latest } = alone ? await takeAlone(run, seen, held) : { chosen: seen, register };
+    const { chosen, register: latest } = alone ? await takeAlone(run, seen, held, claims) : { chosen: seen, register };
     // Every peer relies on the authority, and the end of the last one takes every claim off it.
     const keepsAuthority = !asBefore && (latest?.peers ?? []).length > 0;
     if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
-    return { fabric, owed, orphans: remove === undefined ? orphans : chosen, removed: chosen.length > 0, unseen };
+    const left = wanted.length - seen.length;
+    const found = remove === undefined ? orphans : chosen;
+    return { fabric, owed, orphans: found, removed: chosen.length > 0, unseen, ...(left === 0 ? {} : { left }) };
   });
 }
 
@@ -54,19 +57,41 @@ function placesOf(members: readonly Place[], named: readonly Place[]): Place[] {
   return [...new Map([...members, ...named].map((place) => [place.name, place])).values()];
 }
 
+/** More than one history and one account of who is at work should hold; Temporal lets a workflow wait for 2,000 activities at once. */
+const MOST_ORPHANS = 300;
+/** Temporal's longest workflow id. */
+const LONGEST_ID = 1_000;
+
+/** As many orphans as one run removes: claims are taken whole, on all peers, so that no import outlives its export. */
+function firstOf(orphans: readonly Orphan[]): readonly Orphan[] {
+  const claims = new Map<string, Orphan[]>();
+  for (const orphan of orphans) {
+    const key = `${orphan.claim} ${orphan.run}`;
+    claims.set(key, [...(claims.get(key) ?? []), orphan]);
+  }
+  const first: Orphan[] = [];
+  for (const ofClaim of claims.values()) {
+    if (first.length > 0 && first.length + ofClaim.length > MOST_ORPHANS) break;
+    first.push(...ofClaim);
+  }
+  return first;
+}
+
 /** The orphans that are some still, once no run of the requests that left them can begin to rely on them; and the register then. */
 async function takeAlone(
   run: Run,
   seen: readonly Orphan[],
   held: readonly Held[],
+  claims: readonly Held[],
 ): Promise<{ readonly chosen: readonly Orphan[]; readonly register: Register | undefined }> {
   const peers = [...new Set(seen.map(({ peer }) => peer))].sort();
-  const runs = [...new Set(seen.map(({ by }) => by))].sort();
+  // What is written on an object may be anybody's; a request that anybody can repeat has an id that Temporal takes.
+  const runs = [...new Set(seen.map(({ by }) => by))].filter((by) => by.length <= LONGEST_ID).sort();
   const { register, owed = [] } = await readRegister(run, { peers, takes: { runs }, settled: [] });
   const doubtful = held.filter((one) =>
     seen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run),
   );
-  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed }), register };
+  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed, claims }), register };
 }
 
 async function judge(run: Run, held: readonly Held[], known: Known): Promise<Orphan[]> {

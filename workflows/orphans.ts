@@ -13,6 +13,8 @@ export interface Held extends ClaimHolder {
 export interface Known {
   readonly register: Register;
   readonly owed: readonly OwedCleanup[];
+  /** All claims that were found; none for cleanups that began before one of them could be what a gateway stands on. */
+  readonly claims?: readonly Held[];
   /** Judge as cleanups did that began before runs were known to rely on the claims of others. */
   readonly asBefore?: boolean;
 }
@@ -28,7 +30,7 @@ export interface Judgement {
  * Whether a claim is an orphan: its run did not end well, is not owed, and neither does the register know what it stands for nor has the
  * same request succeeded since. (A later run that finds a claim as it wants it relies on it, and leaves it in the name of the one before.)
  */
-export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false }: Known): boolean {
+export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false, claims = [] }: Known): boolean {
   if (owed.some((debt) => debt.by === held.by && debt.run === held.run)) return false;
   switch (state) {
     case 'running':
@@ -43,8 +45,17 @@ export function isOrphan(held: Held, { state, repeated }: Judgement, { register,
     case 'timed-out':
       // One that was ended after its last step has told the register.
       if (register.runs.some(({ runId }) => runId === held.run)) return false;
+      if (isOnlyStand(held, register, claims)) return false;
       return asBefore || !isReliedOn(held, repeated, register);
   }
+}
+
+/** Whether a registered peer's gateway stands on this claim alone: its run was ended after it had told the register, which keeps only the latest runs. */
+function isOnlyStand(held: Held, register: Register, claims: readonly Held[]): boolean {
+  const standsOnGateway = ({ peer, claim, changes, objects }: Held): boolean =>
+    peer === held.peer && isClaimOf('bootstrap', claim) && changes !== true && objects.some((object) => !object.startsWith('Peer '));
+  const stands = claims.filter(standsOnGateway);
+  return stands.length === 1 && stands[0]?.claim === held.claim && isRegistered(held, register);
 }
 
 /** Whether the same request has succeeded after all, so that the fabric stands on the claim. */

@@ -112,11 +112,12 @@ function question({ owed, orphans }: CleanupResult): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`;
 }
 
-function render({ fabric, owed, orphans, removed, unseen }: CleanupResult, paint: Paint): string {
+function render({ fabric, owed, orphans, removed, unseen, left = 0 }: CleanupResult, paint: Paint): string {
   const lines = [
     ...unseen.map(({ peer, problem }) => `${paint('yellow', 'Not looked at')} ${oneLine(peer)}: ${oneLine(problem.message)}`),
     ...owed.flatMap((debt) => owedLines(debt, paint)),
     ...orphans.flatMap((orphan) => orphanLines(orphan, removed, paint)),
+    ...(left === 0 ? [] : [`${paint('yellow', 'Left')}: ${left} more, which the same command removes when it is run again`]),
   ];
   return lines.length === 0 ? `Nothing is owed, and nothing was left in fabric ${fabric}.` : lines.join('\n');
 }

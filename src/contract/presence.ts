@@ -50,7 +50,8 @@ function mustWait(one: Presence, other: Presence): boolean {
 function takesFrom({ takes }: Presence, other: Presence): boolean {
   if (takes === undefined) return false;
   if ('service' in takes) return serviceOf(other) === takes.service;
-  if ('runs' in takes) return takes.runs.includes(other.workflowId);
+  // Who takes something as well may put back what stood on what is removed.
+  if ('runs' in takes) return takes.runs.includes(other.workflowId) || other.takes !== undefined;
   return other.peers.length === 0 || takes.link.every((peer) => other.peers.includes(peer));
 }
 

@@ -118,6 +118,8 @@ export interface CleanupResult {
   readonly removed: boolean;
   /** Peers that could not be looked at. */
   readonly unseen: readonly { readonly peer: string; readonly problem: Problem }[];
+  /** How many more orphans there were than one run removes; the next one removes more. */
+  readonly left?: number;
 }
 
 /** Details of a failed run's ApplicationFailure. */

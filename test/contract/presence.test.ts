@@ -79,6 +79,16 @@ test('a request does not rely on what its earlier runs have left while that is r
   expect(before([connect('demo/b', ['east', 'west'])], removal)).toEqual([]);
 });
 
+test('what is removed for good is not put back by who takes something there as well', () => {
+  const removal = about(one('orphans', ['east']), { takes: { runs: ['connect demo/a'] } });
+  const takers = [disconnect('demo/a', ['east', 'south']), unlink(['east', 'west'])];
+  for (const taker of takers) {
+    expect(before([taker], removal)).toEqual([taker.workflowId]);
+    expect(before([removal], taker)).toEqual(['orphans']);
+  }
+  expect(before([disconnect('demo/a', ['south', 'west'])], removal)).toEqual([]);
+});
+
 test('a run that comes twice keeps its place, and goes once', () => {
   const [first, second] = [one('first', ['west']), one('second', ['west'], 'alone')];
   const present = withPresence(withPresence(withPresence([], first), second), first);

@@ -78,3 +78,15 @@ describe('a claim of a terminated run whose request was repeated', () => {
     expect(judged(gateway, TERMINATED, { peers: [{ name: 'west' }] })).toBe(true);
   });
 });
+
+test("what a registered peer's gateway alone stands on is no orphan, although the register has forgotten the run that told it", () => {
+  const gateway = { ...held, claim: 'bootstrap-0123456789ab', objects: ['ConfigMap clusterlink-system/skyfabric-gateway'] };
+  const other = { ...gateway, claim: 'bootstrap-ba9876543210', by: 'bootstrap/f/west' };
+  const register = registered({ peers: [{ name: 'west' }] });
+  const judged = (claims: readonly Held[], known = register): boolean =>
+    isOrphan(gateway, TERMINATED, { register: known, owed: [], claims });
+  expect(judged([gateway, { ...other, peer: 'east' }])).toBe(false);
+  expect(judged([gateway, other])).toBe(true);
+  expect(judged([gateway], nothing)).toBe(true);
+  expect(judged([gateway, { ...other, objects: ['Peer clusterlink-system/east'] }])).toBe(false);
+});

@@ -71,6 +71,8 @@ class CleanupResult(TypedDict):
     removed: bool
     #: Peers that could not be looked at.
     unseen: List[Unseen]
+    #: How many more orphans there were than one run removes; the next one removes more.
+    left: NotRequired[int]
 
 
 class Service(TypedDict):
