@@ -53,8 +53,10 @@ const REFUSALS = ['conflict', 'in_use', 'not_found', 'invalid'];
  * Makes the requests again that left something, then the base's, then those of connections that the register knows.
  * @returns runs that should have succeeded and did not
  */
-export async function heal(runner: Runner, { runs, register }: Observation): Promise<EndedRun[]> {
+export async function heal(runner: Runner, { runs, register, user }: Observation): Promise<EndedRun[]> {
   const bad: EndedRun[] = [];
+  // Without their gateways nothing else can be asked for.
+  if (user.brokenGateways.size > 0) bad.push(...(await restore(runner)).filter(({ how }) => how !== 'done'));
   const again = new Map(runs.filter(({ residue, how }) => residue.length > 0 || how === 'stuck').map((run) => [run.workflowId, run.plan]));
   for (const plan of again.values()) {
     const ended = await runner.run(plan);

@@ -33,7 +33,7 @@ test('in a thousand trials every theme, fault, event, act of a user and kind of 
   expect(kinds(({ setting }) => [setting])).toEqual(['bare', 'fabric']);
   expect(kinds(({ faults }) => faults.map(({ fault }) => fault))).toHaveLength(9);
   expect(kinds(({ events }) => events.map(({ event }) => event.do))).toEqual(['cancel', 'expire-token', 'partition', 'run', 'user']);
-  expect(kinds(({ events }) => events.flatMap(({ event }) => (event.do === 'user' ? [event.user.act] : [])))).toHaveLength(7);
+  expect(kinds(({ events }) => events.flatMap(({ event }) => (event.do === 'user' ? [event.user.act] : [])))).toHaveLength(8);
   expect(kinds(({ runs }) => runs.map(({ kind }) => kind))).toHaveLength(6);
   expect(kinds(({ events }) => events.flatMap(({ event }) => ('until' in event ? [event.until.of] : [])))).toEqual([
     'end',

@@ -187,8 +187,18 @@ function drawUntil(random: Random): Until {
 
 function drawUserAct(random: Random): UserAct {
   const cluster = random.pick(MEMBERS);
-  const act = random.weighted({ delete: 4, edit: 5, 'drop-claim': 2, 'garble-claim': 2, 'drop-label': 2, annotate: 4, 'put-own': 5 });
+  const act = random.weighted({
+    delete: 4,
+    edit: 5,
+    'drop-claim': 2,
+    'garble-claim': 2,
+    'drop-label': 2,
+    annotate: 4,
+    'put-own': 5,
+    'delete-part': 6,
+  });
   if (act === 'put-own') return { act, cluster, what: random.pick(['ConfigMap', 'Export', 'Import', 'AccessPolicy', 'Service']) };
+  if (act === 'delete-part') return { act, cluster, nth: random.int(0, 40) };
   // A Peer that a user deletes plainly spins ClusterLink's control plane, and nobody can keep a user from that.
   const kind = act === 'edit' || act === 'annotate' ? random.pick(SHARED_KINDS) : random.pick(SPARED_PEERS);
   return { act, cluster, kind, nth: random.int(0, 7) };

@@ -22,7 +22,7 @@ export interface Observation extends Played {
   /** How the latest run of each request ended, by workflow id. */
   readonly latest: ReadonlyMap<string, boolean>;
   /** What the user did. */
-  readonly user: Pick<User, 'touched' | 'disturbs' | 'differences'>;
+  readonly user: Pick<User, 'touched' | 'brokenGateways' | 'disturbs' | 'differences'>;
   /** What stood beside the fabric before any trial, and is not as it was. */
   readonly foreign: readonly string[];
   readonly incidents: readonly string[];

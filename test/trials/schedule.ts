@@ -43,7 +43,9 @@ export type UserAct =
       readonly kind: SharedKindName;
       readonly nth: number;
     }
-  | { readonly act: 'put-own'; readonly cluster: ClusterName; readonly what: OwnObject };
+  | { readonly act: 'put-own'; readonly cluster: ClusterName; readonly what: OwnObject }
+  /** Any of a gateway's own objects: a Deployment, a Secret, the anchor … */
+  | { readonly act: 'delete-part'; readonly cluster: ClusterName; readonly nth: number };
 export type SharedKindName = 'Import' | 'Export' | 'AccessPolicy' | 'Peer';
 export type OwnObject = 'ConfigMap' | 'Export' | 'Import' | 'AccessPolicy' | 'Service';
 
@@ -125,6 +127,6 @@ export function touchesSteady({ runs, setting, events }: Schedule): boolean {
         return false;
     }
   };
-  const isPeerEdit = events.some(({ event }) => event.do === 'user' && 'kind' in event.user && event.user.kind === 'Peer');
-  return setting === 'bare' || isPeerEdit || runs.some(touches);
+  const disturbs = (user: UserAct): boolean => user.act === 'delete-part' || ('kind' in user && user.kind === 'Peer');
+  return setting === 'bare' || events.some(({ event }) => event.do === 'user' && disturbs(event.user)) || runs.some(touches);
 }

@@ -197,4 +197,4 @@ class Trial {
 }
 
 /** After the user has cleared up, and all was healed, nothing is excused. */
-const UNTOUCHED: Observation['user'] = { touched: new Set(), disturbs: () => false, differences: () => [] };
+const UNTOUCHED: Observation['user'] = { touched: new Set(), brokenGateways: new Set(), disturbs: () => false, differences: () => [] };

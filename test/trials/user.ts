@@ -17,6 +17,8 @@ type Edited = KubeObject & { readonly spec?: object };
 export class User {
   /** Objects of ours that the user changed or deleted, as `cluster: Kind namespace/name`. */
   readonly touched = new Set<string>();
+  /** Clusters of whose gateway the user deleted a part; a bootstrap mends it. */
+  readonly brokenGateways = new Set<string>();
   /** Those of them that cannot be worked with any more, until the user clears them away. */
   private readonly spoilt = new Map<string, () => Promise<unknown>>();
   /** What the user put there, and the digest of its contents. */
@@ -40,9 +42,9 @@ export class User {
   async act(act: UserAct): Promise<void> {
     const { client } = this.world.cluster(act.cluster);
     if (act.act === 'put-own') return this.putOwn(client, act.cluster, act.what);
-    const object = this.choose(act.cluster, act.kind, act.nth);
+    const object = act.act === 'delete-part' ? this.choosePart(act.cluster, act.nth) : this.chooseShared(act.cluster, act.kind, act.nth);
     if (object === undefined) {
-      this.journal.note(`user finds no ${act.kind} on ${act.cluster}`);
+      this.journal.note(`user finds nothing to ${act.act} on ${act.cluster}`);
       return;
     }
     const ref = refOf(object);
@@ -51,7 +53,8 @@ export class User {
     this.journal.count('user acts');
     this.touched.add(name);
     const remove = (): Promise<unknown> => client.delete(ref);
-    if (act.act === 'delete') return ignoreGone(remove());
+    if (act.act === 'delete-part') this.brokenGateways.add(act.cluster);
+    if (act.act === 'delete' || act.act === 'delete-part') return ignoreGone(remove());
     if (['drop-claim', 'garble-claim', 'drop-label'].includes(act.act)) this.spoilt.set(name, remove);
     await ignoreGone(client.patch(ref, patchFor(act.act, object)));
   }
@@ -78,11 +81,18 @@ export class User {
     this.own.clear();
   }
 
-  private choose(cluster: ClusterName, kind: SharedKindName, nth: number): KubeObject | undefined {
+  private chooseShared(cluster: ClusterName, kind: SharedKindName, nth: number): KubeObject | undefined {
+    return this.choose(cluster, nth, (object) => object.kind === kind && (!this.sparesSteady || !isSteady(object)));
+  }
+
+  private choosePart(cluster: ClusterName, nth: number): KubeObject | undefined {
+    return this.choose(cluster, nth, ({ kind }) => !NO_PARTS.includes(kind));
+  }
+
+  private choose(cluster: ClusterName, nth: number, isMeant: (object: KubeObject) => boolean): KubeObject | undefined {
     const found = this.world
       .objects(cluster)
-      .filter((object) => object.kind === kind && object.metadata.labels?.[FABRIC_LABEL] === this.world.fabric)
-      .filter((object) => !this.sparesSteady || !isSteady(object))
+      .filter((object) => object.metadata.labels?.[FABRIC_LABEL] === this.world.fabric && isMeant(object))
       .sort((one, other) => (describeRef(refOf(one)) < describeRef(refOf(other)) ? -1 : 1));
     return found[nth % Math.max(found.length, 1)];
   }
@@ -113,7 +123,7 @@ function isSteady(object: KubeObject): boolean {
   return object.metadata.name === STEADY || JSON.stringify((object as Edited).spec ?? {}).includes(STEADY) || object.kind === 'Peer';
 }
 
-function patchFor(act: Exclude<UserAct['act'], 'delete' | 'put-own'>, object: KubeObject): object {
+function patchFor(act: Exclude<UserAct['act'], 'delete' | 'delete-part' | 'put-own'>, object: KubeObject): object {
   const claims = Object.keys(object.metadata.annotations ?? {}).filter((key) => key.startsWith(CLAIM_PREFIX));
   switch (act) {
     case 'annotate':
@@ -128,6 +138,17 @@ function patchFor(act: Exclude<UserAct['act'], 'delete' | 'put-own'>, object: Ku
       return { spec: EDITS[object.kind as SharedKindName] };
   }
 }
+
+/** What is no part of a gateway, or takes with it what ClusterLink does not survive the loss of: a definition takes every Peer. */
+const NO_PARTS: readonly string[] = [
+  'Import',
+  'Export',
+  'AccessPolicy',
+  'PrivilegedAccessPolicy',
+  'Peer',
+  'CustomResourceDefinition',
+  'Namespace',
+];
 
 /** Changes that ClusterLink survives. */
 const EDITS: Readonly<Record<SharedKindName, object>> = {

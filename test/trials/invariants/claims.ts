@@ -9,7 +9,10 @@ const ANCHOR = 'skyfabric-gateway';
 
 export function checkClaims(observation: Observation): string[] {
   return eachManaged(observation).flatMap(({ cluster, object, name }) => {
-    if (observation.user.touched.has(name) || isTold(observation, cluster)) return [];
+    const { touched, brokenGateways } = observation.user;
+    if (touched.has(name) || isTold(observation, cluster)) return [];
+    // The anchor, which has the claims on all of it, may be the part that was deleted.
+    if (brokenGateways.has(cluster) && !CLAIMED.includes(object.kind)) return [];
     if (isOfOneRun(object)) return [`${name} is left of a run that has ended`];
     const claims = claimsOf(object);
     const isClaimed = CLAIMED.includes(object.kind) ? claims.length > 0 : hasGateway(observation.managed[cluster]);
