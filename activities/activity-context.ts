@@ -4,6 +4,7 @@ import { Context } from '@temporalio/activity';
 import { FabricError } from '../src/errors/fabric-error';
 import { guardWrites } from '../src/kubernetes/write-guard';
 import { earlierIn, type Beat, type Finding } from './earlier-attempts';
+import { bounded } from './failures';
 import { tenureOf } from './tenure';
 
 /** What an attempt needs to tell what it waited for in vain, before the server takes it for lost. */
@@ -108,7 +109,7 @@ export function handOn(context: Context, earlier: Finding | undefined): void {
 /** Says what the activity is doing, in its heartbeat: an operator reads it in the Temporal UI while the attempt runs. */
 export function tellProgress(message: string): void {
   const context = Context.current();
-  beats.set(context, { ...beats.get(context), doing: message });
+  beats.set(context, { ...beats.get(context), doing: bounded(message) });
   heartbeatAgain(context);
 }
 

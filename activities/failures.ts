@@ -104,7 +104,8 @@ function textOf(error: unknown): string {
   return bounded(error instanceof Error ? error.message : String(error));
 }
 
-function bounded(text: string): string {
+/** A text that may go into a history: bounded, and without what looks like a key or a token. */
+export function bounded(text: string): string {
   const clean = text.slice(0, 16 * MAX_TEXT).replace(SECRETS, '[removed]');
   return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean;
 }

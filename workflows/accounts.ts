@@ -3,6 +3,7 @@ import type { Debt } from '../src/contract/activities';
 import { debtorsOf, type Fare } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import type { StepStatus } from '../src/contract/status';
+import { cell } from './markdown';
 import type { Mutable } from './run';
 
 /** A cluster that was away for a moment is tried again soon; one that stays away is not hammered. */
@@ -64,7 +65,6 @@ export function stepsOf({ by, run, peers, left, attempts, lastError }: OwedClean
 
 export function owedTable(owed: readonly OwedCleanup[]): string {
   if (owed.length === 0) return 'Nothing is owed.';
-  const cell = (text: string): string => text.replace(/[|\n\r]/g, ' ');
   return [
     '| peers | owed by | left | attempts | last failure |',
     '|---|---|---|---|---|',

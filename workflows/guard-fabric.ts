@@ -1,10 +1,20 @@
 // GuardFabric: the fabric's one long-running workflow. It keeps the register that the other workflows tell and read.
-import { condition, continueAsNew, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  patched,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { enterSignal, leaveSignal, presentQuery, recordSignal, registerQuery } from '../src/contract/messages';
 import { withoutPresence, withPresence, type Presence } from '../src/contract/presence';
-import { applyChange, emptyRegister, type Register } from '../src/contract/register';
+import { applyChange, emptyRegister, takesBackNothing, type Register } from '../src/contract/register';
 import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
 import { linkName } from '../src/model/topology';
+import { cell } from './markdown';
 
 /** Input of GuardFabric; the register is given by the run before it. */
 interface GuardInput {
@@ -28,6 +38,7 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
   };
   setHandler(registerQuery, () => register);
   setHandler(recordSignal, (change) => {
+    if (takesBackNothing(register, change) && patched('nothing-to-take-back')) return;
     register = applyChange(register, change);
     told = true;
     publish();
@@ -42,7 +53,8 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
   });
   publish();
   const isOver = (): boolean => register.peers.length === 0 && present.length === 0;
-  await condition(() => (told && isOver()) || workflowInfo().continueAsNewSuggested);
+  // Nobody's cancellation ends it: without their register gateways would stand, and no command would know them.
+  await CancellationScope.nonCancellable(() => condition(() => (told && isOver()) || workflowInfo().continueAsNewSuggested));
   if (!isOver()) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register, present });
 }
 
@@ -50,7 +62,7 @@ function registerTable({ peers, links, connections }: Register): string {
   return [
     '| peer | context | gateway |',
     '|---|---|---|',
-    ...peers.map(({ name, context, endpoint }) => `| ${name} | ${context.replace(/[|\n]/g, ' ')} | ${endpoint.host}:${endpoint.port} |`),
+    ...peers.map(({ name, context, endpoint }) => `| ${name} | ${cell(context)} | ${endpoint.host}:${endpoint.port} |`),
     '',
     `Links: ${links.map(linkName).join(', ') || 'none'}`,
     '',

@@ -90,9 +90,10 @@ export async function asRun<S extends z.ZodType<Request>, R>(
     return result;
   } catch (error) {
     const problem = problemOf(error);
+    const { consideredCancelled } = CancellationScope.current();
     const rollback = await CancellationScope.nonCancellable(() => run.rollBack(error));
     await run.leave();
-    if (isCancellation(error) || isCancelled()) {
+    if (isCancellation(error) || isCancelled(consideredCancelled)) {
       run.end('cancelled');
       throw isCancellation(error) ? error : new CancelledFailure('cancelled');
     }
@@ -101,9 +102,13 @@ export async function asRun<S extends z.ZodType<Request>, R>(
   }
 }
 
-/** Whether the run was to be cancelled: a step whose worker died before it heard of that fails for another reason. */
-function isCancelled(): boolean {
-  return CancellationScope.current().consideredCancelled && patched('cancelled-whatever-failed');
+/**
+ * Whether the run was to be cancelled: a step whose worker died before it heard of that fails for another reason.
+ * @param before whether it was so when it failed; what has failed by itself and is cancelled while it is undone keeps its failure
+ */
+function isCancelled(before: boolean): boolean {
+  if (!CancellationScope.current().consideredCancelled || !patched('cancelled-whatever-failed')) return false;
+  return before || !patched('failed-before-cancelled');
 }
 
 const NOTHING_UNDONE: Rollback = { undone: [], inventories: {}, residue: [] };
@@ -254,7 +259,7 @@ export class Run {
     const undos = this.undos.filter((entry) => entry.peer?.name === name);
     return CancellationScope.nonCancellable(async () => {
       const residue = [...(await this.undoChain(undos)), ...(await this.compareInventory(name, undos.length > 0))];
-      await this.handOver(residue);
+      await this.handOver(residue, [], this.takeOwed(name));
       this.leaves(residue);
       return residue;
     });
@@ -356,9 +361,21 @@ export class Run {
     return { peer: peer?.name ?? '', object: undo.title, why };
   }
 
+  /** What is owed to one peer, which is handed over by whoever takes it; what others still find out is theirs. */
+  private takeOwed(name: string): readonly Owed[] {
+    const isOwn = ({ peer }: Owed): boolean => peer?.name === name;
+    if (this.owed.every(isOwn) || !patched('owed-peer-by-peer')) return this.owed.splice(0);
+    const all = this.owed.splice(0);
+    this.owed.push(...all.filter((one) => !isOwn(one)));
+    return all.filter(isOwn);
+  }
+
   /** Tells SettleCleanup what this run could not undo, and `more`; marks what that leaves on those peers. A cancelled run does so as well. */
-  async handOver(residue: readonly Mutable<Residue>[], more: readonly Debt[] = []): Promise<void> {
-    const owed = this.owed.splice(0);
+  async handOver(
+    residue: readonly Mutable<Residue>[],
+    more: readonly Debt[] = [],
+    owed: readonly Owed[] = this.owed.splice(0),
+  ): Promise<void> {
     // Runs that were begun before there was a SettleCleanup end as they did then.
     if ((owed.length === 0 && more.length === 0) || !patched('owed-cleanup')) return;
     const steady = patched('owed-when-cancelled');
@@ -390,7 +407,7 @@ export class Run {
     const { fabric } = this.claimant;
     const activities = this.activities(`fabric/hand-over-cleanup-${count}`, 'hand over owed cleanup', undefined, 'undo');
     try {
-      await activities.oweCleanup({ fabric, debts });
+      await untilAnswered('hand-over-until-answered', () => activities.oweCleanup({ fabric, debts }));
       return undefined;
     } catch (error) {
       return problemOf(error).message;
@@ -427,10 +444,8 @@ export class Run {
   }
 
   private open(title: string, peer: Place | undefined): Mutable<StepStatus> {
-    const same = this.steps.filter((known) => known.title === title && known.peer === peer?.name).length;
-    const id = same === 0 ? idOf(title, peer) : `${idOf(title, peer)}-${same + 1}`;
     const step: Mutable<StepStatus> = {
-      id,
+      id: this.freeId(title, peer),
       title,
       ...(peer === undefined ? {} : { peer: peer.name }),
       state: 'running',
@@ -439,6 +454,16 @@ export class Run {
     this.steps.push(step);
     this.publish();
     return step;
+  }
+
+  /** An id for one more step of this title. Different titles may read the same as ids, and Temporal takes each id once at a time. */
+  private freeId(title: string, peer: Place | undefined): string {
+    const base = idOf(title, peer);
+    const nth = (count: number): string => (count === 1 ? base : `${base}-${count}`);
+    let count = 1 + this.steps.filter((known) => known.title === title && known.peer === peer?.name).length;
+    const isTaken = (): boolean => this.steps.some(({ id }) => id === nth(count));
+    if (isTaken() && patched('distinct-step-ids')) while (isTaken()) count += 1;
+    return nth(count);
   }
 
   private close(step: Mutable<StepStatus>, outcome: Partial<StepStatus>): void {

@@ -1,5 +1,6 @@
 // A run's steps as the Markdown table that Temporal's UI shows as the workflow's current details.
 import type { RunStatus, StepState } from '../src/contract/status';
+import { cell } from './markdown';
 
 const MARKS: Readonly<Record<StepState, string>> = {
   running: '⏳ running',
@@ -14,7 +15,7 @@ const MARKS: Readonly<Record<StepState, string>> = {
 export function statusTable(status: RunStatus): string {
   const rows = status.steps.map((step) => {
     const told = step.lastError?.message ?? step.note ?? '';
-    return `| ${step.peer ?? ''} | ${step.title} | ${MARKS[step.state]} | ${step.attempts ?? ''} | ${cell(told)} |`;
+    return `| ${step.peer ?? ''} | ${cell(step.title)} | ${MARKS[step.state]} | ${step.attempts ?? ''} | ${cell(told)} |`;
   });
   const lines = ['| peer | step | state | attempts | |', '|---|---|---|---|---|', ...rows];
   if (status.problem !== undefined) {
@@ -27,11 +28,4 @@ export function statusTable(status: RunStatus): string {
     for (const left of residue) lines.push(`- ${left.peer}: ${left.object}: ${cell(left.why)}`);
   }
   return lines.join('\n');
-}
-
-function cell(text: string): string {
-  return text
-    .replace(/\s+/g, ' ')
-    .replace(/([|\\`<>*_[\]])/g, '\\$1')
-    .slice(0, 300);
 }

@@ -1,6 +1,6 @@
 // TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
 // back, so what fails is told as residue, and the same request goes on from there: SettleCleanup makes it again until nothing is left.
-import { isCancellation, patched, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import { peersOfConnection, type Register, type RegisteredPeer } from '../src/contract/register';
@@ -23,7 +23,6 @@ import { together } from './together';
  */
 export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
   return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
-    const { fabric } = request;
     const leaves = request.abandon === true ? 'abandoned' : 'alone';
     const { register, members, owed } = await membersOf(run, [], { peers: request.peers ?? [], leaves, settled: [] });
     const absent = (request.peers ?? []).filter((name) => !members.has(name));
@@ -34,42 +33,66 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     const abandon = request.abandon === true;
     if (!request.force && !abandon) refuseWhileShared(register, leaving, staying);
     const unsettled = await settle(run, owed, staying);
-    const { residue, gone } = await takeAway(run, { leaving, staying, abandon, unsettled });
-    await forget(run, owed, gone);
-    const ended = gone.length === members.size;
-    if (ended) {
-      const release = (activities: Activities): Promise<Attempted<Change>> =>
-        activities.releaseAuthority({ claimant: run.claimant, scope: 'all' });
-      residue.push(...(await attempt(run, undefined, 'remove fabric authority', release)));
-    }
-    const changed = run.changed || (abandon && gone.length > 0);
-    run.leaves(residue);
-    // As long as anything is left of a peer, or of the authority, the register knows it: so the same request finds it again.
-    const authorityStays = residue.some(({ peer }) => peer === '');
-    const names = leaving.map(({ name }) => name);
-    const left = authorityStays ? names : names.filter((name) => !gone.includes(name));
-    await owe(run, { ...request, ...(left.length > MAX_PEERS ? {} : { peers: left }) }, residue);
-    if (gone.length > 0 && !authorityStays) {
-      await recordForGood(run, {
-        removePeers: gone,
-        removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
-        ...narrowedBy(register, takenWith(gone)),
-        run: runOf('TeardownFabric', request.reason),
-      });
-    }
-    if (residue.length > 0) {
-      const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
-      const owedNow = residue.every((left) => left.owed === true);
-      throw new FabricError({
-        code: 'residue',
-        message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
-        hint: owedNow
-          ? 'It is tried again by itself until nothing is left; see `skyfabric cleanup`. Peers whose clusters are gone for ever leave with --abandon.'
-          : 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
-      });
-    }
-    return { fabric, peers: gone, ...(absent.length === 0 ? {} : { absent }), ended, changed };
+    const taken = await takeAway(run, { leaving, staying, abandon, unsettled });
+    const end = (): Promise<TeardownResult> => conclude(run, request, { register, owed, leaving, absent, ...taken });
+    // What is gone cannot be put back, so a cancellation comes too late: nobody else would tell the register.
+    return patched('teardown-tells') ? CancellationScope.nonCancellable(end) : end();
   });
+}
+
+/** What a teardown has come to, and what it began with. */
+interface TakenAway {
+  readonly register: Register;
+  readonly owed: readonly OwedCleanup[];
+  readonly leaving: readonly RegisteredPeer[];
+  /** Named, and no peers any more. */
+  readonly absent: readonly string[];
+  readonly residue: Mutable<Residue>[];
+  /** Peers of whose gateway nothing is left, or that are abandoned. */
+  readonly gone: readonly string[];
+}
+
+/** The authority goes with the last peer; then the register is told, and SettleCleanup of what is left. @throws residue */
+async function conclude(
+  run: Run,
+  request: TeardownRequest,
+  { register, owed, leaving, absent, residue, gone }: TakenAway,
+): Promise<TeardownResult> {
+  const { fabric } = request;
+  await forget(run, owed, gone);
+  const ended = gone.length === register.peers.length;
+  if (ended) {
+    const release = (activities: Activities): Promise<Attempted<Change>> =>
+      activities.releaseAuthority({ claimant: run.claimant, scope: 'all' });
+    residue.push(...(await attempt(run, undefined, 'remove fabric authority', release)));
+  }
+  const changed = run.changed || (request.abandon === true && gone.length > 0);
+  run.leaves(residue);
+  // As long as anything is left of a peer, or of the authority, the register knows it: so the same request finds it again.
+  const authorityStays = residue.some(({ peer }) => peer === '');
+  const names = leaving.map(({ name }) => name);
+  const left = authorityStays ? names : names.filter((name) => !gone.includes(name));
+  await owe(run, { ...request, ...(left.length > MAX_PEERS ? {} : { peers: left }) }, residue);
+  if (gone.length > 0 && !authorityStays) {
+    await recordForGood(run, {
+      removePeers: gone,
+      removeLinks: register.links.filter(({ a, b }) => gone.includes(a) || gone.includes(b)),
+      ...narrowedBy(register, takenWith(gone)),
+      run: runOf('TeardownFabric', request.reason),
+    });
+  }
+  if (residue.length > 0) {
+    const lines = residue.map(({ peer, object, why }) => `${peer === '' ? fabric : peer}: ${object}: ${why}`);
+    const owedNow = residue.every((left) => left.owed === true);
+    throw new FabricError({
+      code: 'residue',
+      message: `not everything could be removed:\n  ${lines.join('\n  ')}`,
+      hint: owedNow
+        ? 'It is tried again by itself until nothing is left; see `skyfabric cleanup`. Peers whose clusters are gone for ever leave with --abandon.'
+        : 'Mend what is listed and run the same teardown again; it goes on from where it stands.',
+    });
+  }
+  return { fabric, peers: gone, ...(absent.length === 0 ? {} : { absent }), ended, changed };
 }
 
 function refuseWhileShared(register: Register, leaving: readonly RegisteredPeer[], staying: readonly RegisteredPeer[]): void {

@@ -113,14 +113,13 @@ export async function withdraw(
       const shared = restoring(run, holding, ['Peer'], ids);
       // One restoration puts back what all the connections lose.
       const isShared = losing.length > 1 && patched('links-restored-at-once');
-      return losing.map((connection) => {
-        const remotes = unneededPeerings(holding, connection, taken);
+      return alike(losing, (connection) => unneededPeerings(holding, connection, taken)).map(({ claims, remotes }) => {
         const options = { title: 'release links', peer: holding.place, undo: isShared ? shared : restoring(run, holding, ['Peer'], ids) };
         const input = {
           claimant,
           peer: addressOf(holding.place),
           scope: 'claim' as const,
-          selection: { claims: [connection.id], remotes },
+          selection: { claims, remotes },
         };
         return async () => {
           const { gone } = await run.step(options, (activities) => activities.releasePeerings(input));
@@ -173,6 +172,20 @@ function losses(
     const isAll = claims.every((seen) => seen.remotes.every((remote) => remotes.includes(remote)));
     return [{ holding, selection: { claims: ids, ...(isAll ? {} : { remotes: [...new Set(remotes)].sort() }) } }];
   });
+}
+
+/** Connections that lose links to the same peers lose them in one step: over one link there may be more of them than a workflow may have steps at a time. */
+function alike(
+  losing: readonly ObservedConnection[],
+  remotesOf: (connection: ObservedConnection) => readonly string[],
+): { readonly claims: string[]; readonly remotes: readonly string[] }[] {
+  const single = losing.map((connection) => ({ claims: [connection.id], remotes: remotesOf(connection) }));
+  const groups = new Map<string, (typeof single)[number]>();
+  for (const { claims, remotes } of single) {
+    const key = remotes.join();
+    groups.set(key, { claims: [...(groups.get(key)?.claims ?? []), ...claims], remotes });
+  }
+  return groups.size < single.length && patched('links-released-at-once') ? [...groups.values()] : single;
 }
 
 /** The remotes of a peer that a connection claims and needs no more. */
