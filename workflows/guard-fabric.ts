@@ -11,8 +11,9 @@ import {
 } from '@temporalio/workflow';
 import { enterSignal, leaveSignal, presentQuery, recordSignal, registerQuery } from '../src/contract/messages';
 import { withoutPresence, withPresence, type Presence } from '../src/contract/presence';
-import { applyChange, emptyRegister, takesBackNothing, type Register } from '../src/contract/register';
+import { emptyRegister, type Register } from '../src/contract/register';
 import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
+import { afterTakingBack, afterTelling, withoutRun, type Telling } from '../src/contract/tellings';
 import { linkName } from '../src/model/topology';
 import { cell } from './markdown';
 
@@ -22,12 +23,15 @@ interface GuardInput {
   readonly register?: Register;
   /** Runs at work. */
   readonly present?: readonly Presence[];
+  /** What those have told. */
+  readonly tellings?: readonly Telling[];
 }
 
 /** Runs while the fabric has peers, or somebody is at work on some. */
 export async function GuardFabric(input: GuardInput): Promise<void> {
   let register = input.register ?? emptyRegister(input.fabric);
   let present = input.present ?? [];
+  let tellings = input.tellings ?? [];
   let told = input.register !== undefined;
   const publish = (): void => {
     upsertSearchAttributes([
@@ -38,8 +42,10 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
   };
   setHandler(registerQuery, () => register);
   setHandler(recordSignal, (change) => {
-    if (takesBackNothing(register, change) && patched('nothing-to-take-back')) return;
-    register = applyChange(register, change);
+    const [takenBack] = change.removeRuns ?? [];
+    if (takenBack !== undefined && patched('taken-back-exactly'))
+      ({ register, tellings } = afterTakingBack({ register, tellings }, takenBack));
+    else ({ register, tellings } = afterTelling({ register, tellings }, change));
     told = true;
     publish();
   });
@@ -50,12 +56,13 @@ export async function GuardFabric(input: GuardInput): Promise<void> {
   });
   setHandler(leaveSignal, (one) => {
     present = withoutPresence(present, one);
+    tellings = withoutRun(tellings, one.runId);
   });
   publish();
   const isOver = (): boolean => register.peers.length === 0 && present.length === 0;
   // Nobody's cancellation ends it: without their register gateways would stand, and no command would know them.
   await CancellationScope.nonCancellable(() => condition(() => (told && isOver()) || workflowInfo().continueAsNewSuggested));
-  if (!isOver()) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register, present });
+  if (!isOver()) await continueAsNew<typeof GuardFabric>({ fabric: input.fabric, register, present, tellings });
 }
 
 function registerTable({ peers, links, connections }: Register): string {

@@ -23,8 +23,7 @@ import { together } from './together';
  */
 export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
   return asRun('TeardownFabric', 'bootstrap', teardownRequest, input, async (run, request) => {
-    const leaves = request.abandon === true ? 'abandoned' : 'alone';
-    const { register, members, owed } = await membersOf(run, [], { peers: request.peers ?? [], leaves, settled: [] });
+    const { register, members, owed } = await enterLeaving(run, request);
     const absent = (request.peers ?? []).filter((name) => !members.has(name));
     if (absent.length > 0 && absent.length === request.peers?.length) throw noSuchPeers(register, absent);
     const leaving = [...members.values()].filter(({ name }) => request.peers === undefined || request.peers.includes(name));
@@ -38,6 +37,16 @@ export async function TeardownFabric(input: unknown): Promise<TeardownResult> {
     // What is gone cannot be put back, so a cancellation comes too late: nobody else would tell the register.
     return patched('teardown-tells') ? CancellationScope.nonCancellable(end) : end();
   });
+}
+
+/** Comes to work on the peers that leave; on the fabric as a whole where these are all, because its authority goes with the last one. */
+async function enterLeaving(run: Run, { peers = [], abandon }: TeardownRequest): ReturnType<typeof membersOf> {
+  const leaves = abandon === true ? 'abandoned' : 'alone';
+  const seen = await membersOf(run, [], { peers, leaves, settled: [] });
+  const areAll = peers.length > 0 && seen.register.peers.every(({ name }) => peers.includes(name));
+  if (!areAll || !patched('all-are-the-fabric')) return seen;
+  await run.leave();
+  return membersOf(run, [], { peers: [], leaves, settled: [] });
 }
 
 /** What a teardown has come to, and what it began with. */

@@ -114,14 +114,6 @@ export function inverseOf(register: Register, change: RegisterChange): RegisterC
   };
 }
 
-/**
- * Whether a change takes back what was never told. The register that it would bring back is that of the beginning of its run, and others may
- * have changed it since.
- */
-export function takesBackNothing({ runs }: Register, { removeRuns }: RegisterChange): boolean {
-  return removeRuns !== undefined && !runs.some(({ runId }) => removeRuns.includes(runId));
-}
-
 /** A run that is told of twice stands there once. */
 function runsAfter({ runs }: Register, { removeRuns = [], run }: RegisterChange): readonly RegisteredRun[] {
   const without = new Set([...removeRuns, ...(run === undefined ? [] : [run.runId])]);

@@ -1,4 +1,5 @@
 // Workflow ids and claim ids, all derived here. The same request has the same id, so it finds the running run instead of starting a second.
+import { ALL_PEERS } from '../model/peer';
 import type { BootstrapRequest, CheckRequest, ConnectRequest, DisconnectRequest, TeardownRequest } from '../model/requests';
 import { sha256 } from '../model/sha256';
 import { linkOf, type Link } from '../model/topology';
@@ -25,7 +26,7 @@ export const unlinkWorkflowId = (fabric: string, peers: readonly [string, string
 
 /** Peers are abandoned also while a teardown of them goes on that waits for their clusters. */
 export const teardownWorkflowId = (request: Pick<TeardownRequest, 'fabric' | 'peers' | 'abandon'>): string =>
-  `${request.abandon === true ? 'abandon' : 'teardown'}/${request.fabric}/${request.peers === undefined ? 'all' : nameList(request.peers)}`;
+  `${request.abandon === true ? 'abandon' : 'teardown'}/${request.fabric}/${request.peers === undefined ? ALL_PEERS : nameList(request.peers)}`;
 
 export const checkWorkflowId = (request: Pick<CheckRequest, 'fabric' | 'peers'>): string =>
   `check/${request.fabric}/${nameList(request.peers.map((peer) => peer.name))}`;

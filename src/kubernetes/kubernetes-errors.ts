@@ -16,6 +16,8 @@ const MAX_MESSAGE_LENGTH = 400;
 const MAX_RETRY_AFTER_SECONDS = 3_600;
 
 /** How a 403 says that it is none of permissions; Kubernetes gives no cause with it. */
+/** What is allowed by RBAC and refused all the same: quotas and admission policies. */
+const POLICY_REFUSAL = /exceeded quota|admission webhook|ValidatingAdmissionPolicy|violates PodSecurity/;
 const DEFINITION_GOING = /create not allowed while custom resource definition is terminating$/;
 
 /** What the request was about: an object, or (without a name) a collection. */
@@ -109,7 +111,9 @@ export function refusalError(refusal: Refusal): FabricError {
     return fail(
       'forbidden',
       `${server} forbids to ${verbOf(refusal)} ${what} ${where}: ${said}.`,
-      'See `skyfabric check` for all missing permissions.',
+      POLICY_REFUSAL.test(body.message ?? '')
+        ? "Permissions are not what is missing: change that policy, or have the cluster's administrators allow it."
+        : 'See `skyfabric check` for all missing permissions.',
     );
   }
   if (httpStatus === 404) {

@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { dnsLabel, host, labelKey, labelValue, port } from './names';
 
+/** In ids of requests: every peer of a fabric. */
+export const ALL_PEERS = 'all';
+
 /** How other peers reach a gateway. Source: ClusterLink v0.4.1, Instance.spec.ingress. */
 const ingress = z.discriminatedUnion('type', [
   z.strictObject({
@@ -27,7 +30,7 @@ const ingress = z.discriminatedUnion('type', [
 /** A peer as an operator gives it: `{name, context}` is enough. */
 export const peer = z.strictObject({
   /** The peer's name: its identity in every certificate of the fabric. */
-  name: dnsLabel,
+  name: dnsLabel.refine((name) => name !== ALL_PEERS, `must not be "${ALL_PEERS}", which stands for every peer`),
   /** The context of the kubeconfig that reaches the cluster. */
   context: z.string().min(1, 'must not be empty').max(253, 'must be at most 253 characters'),
   /** Path of the kubeconfig on the worker; the worker's own by default. */

@@ -59,6 +59,14 @@ describe('refusals', () => {
     expect(error.message).toMatch(message);
   });
 
+  test.each([
+    ['echo is forbidden: exceeded quota: few, requested: pods=1, used: pods=5, limited: pods=5', /change that policy/],
+    ['admission webhook "guard.example.com" denied the request: no', /change that policy/],
+    ['User "me" cannot create resource "imports"', /skyfabric check/],
+  ])('a 403 %j has a hint that helps', (message, hint) => {
+    expect(refuse(403, statusBody(403, 'Forbidden', message)).hint).toMatch(hint);
+  });
+
   test('are told apart by what a caller can do about them', () => {
     const predicates = { isConflict, isAlreadyExists, isExpired, isObjectMissing, isResourceMissing };
     const matching = (error: unknown): string[] => Object.entries(predicates).flatMap(([name, matches]) => (matches(error) ? [name] : []));

@@ -53,6 +53,11 @@ test('problems of single fields and problems across fields are told together', (
   ]);
 });
 
+test('no peer is called what stands for every peer in ids', () => {
+  const named = bootstrapRequest.safeParse({ peers: [{ name: 'all', context: 'kind-all' }] });
+  expect(named.error?.issues.map(({ message }) => message)).toEqual(['must not be "all", which stands for every peer']);
+});
+
 test('the same context of two kubeconfig files is not the same cluster yet', () => {
   const peers = [
     { ...west, kubeconfig: '/a' },

@@ -209,3 +209,20 @@ test('connections that lose the same link lose it in one step, and get it back i
   );
   expect(released.filter(([, claims]) => claims?.length === 1)).toEqual([]);
 });
+
+test('whoever takes every peer away by name waits for those that are joining, and leaves the authority to them', async () => {
+  const fake = fakeActivities();
+  const fabric = await bootstrapped(fake);
+  const seen: unknown[] = [];
+  fake.answer('readRegister', ({ enter }) => {
+    seen.push(enter?.peers);
+    const register = fake.register()!;
+    // Once it is alone on the whole fabric, a fourth one has joined.
+    const [first] = register.peers;
+    return { register: enter?.peers.length === 0 ? { ...register, peers: [...register.peers, { ...first!, name: 'north' }] } : register };
+  });
+  const result = await run(fake, 'TeardownFabric', { fabric, peers: ['east', 'south', 'west'] });
+  expect(seen.slice(-2)).toEqual([['east', 'south', 'west'], []]);
+  expect(result).toMatchObject({ peers: ['east', 'south', 'west'], ended: false });
+  expect(fake.log()).not.toContain('releaseAuthority');
+});
