@@ -21,8 +21,14 @@ export function openAccount(debt: Debt, fare: Fare = { attempts: 0, pauseMs: FIR
   return { ...fare, debt, nudged: false };
 }
 
-export function fareOf({ attempts, lastError, nextTryAt, pauseMs }: Account): Fare {
-  return { attempts, pauseMs, ...(lastError === undefined ? {} : { lastError }), ...(nextTryAt === undefined ? {} : { nextTryAt }) };
+export function fareOf({ attempts, lastError, nextTryAt, pauseMs, holdsBack }: Account): Fare {
+  return {
+    attempts,
+    pauseMs,
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(nextTryAt === undefined ? {} : { nextTryAt }),
+    ...(holdsBack === undefined ? {} : { holdsBack }),
+  };
 }
 
 /** Puts off the next attempt, each time for longer. @returns how long in milliseconds */
@@ -36,6 +42,18 @@ export function putOff(account: Account): number {
 /** Whether it is to be tried now: it has not been put off, or somebody wants it all the same. */
 export function isDue({ nextTryAt, nudged }: Account): boolean {
   return nudged || nextTryAt === undefined;
+}
+
+/**
+ * The earlier part of the same run's debts to the same peer that a debt comes after, if one is to be done first. As with the steps of one
+ * debt, a part that failed for a fact keeps no later one waiting: what it waits for may be among them.
+ */
+export function partBefore({ debt }: Account, lane: readonly Account[]): Account | undefined {
+  if (debt.kind !== 'undo') return undefined;
+  const { run, peer, part = 1 } = debt;
+  const isBefore = ({ debt: other }: Account): boolean =>
+    other.kind === 'undo' && other.run === run && other.peer === peer && (other.part ?? 1) < part;
+  return lane.find((other) => isBefore(other) && (other.attempts === 0 || other.holdsBack === true));
 }
 
 export function told({ debt, attempts, lastError, nextTryAt }: Account): OwedCleanup {

@@ -24,14 +24,14 @@ import { prepareRun, requestDigest } from '../src/contract/runs';
 import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/search-attributes';
 import type { RunStatus } from '../src/contract/status';
 import { NON_RETRYABLE_CODES } from '../src/errors/fabric-error';
-import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, putOff, stepsOf, told, type Account } from './accounts';
+import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, partBefore, putOff, stepsOf, told, type Account } from './accounts';
 import { settleOptions } from './activity-options';
 import { callUndo } from './owing';
 import { failureOf, problemOf } from './problem';
 
 /**
- * What may pass keeps the later steps of its debt waiting for so many attempts, because they were meant to come later (an import is put
- * back after the links that it leads over); then they are tried all the same.
+ * What may pass keeps the later steps of its debt, and the later parts, waiting for so many attempts, because they were meant to come later
+ * (an import is put back after the links that it leads over); then they are tried all the same.
  */
 const ORDERLY_ATTEMPTS = 3;
 
@@ -62,6 +62,8 @@ class Settling {
   private readonly lanes = new Map<string, Promise<void>>();
   /** What fails keeps nothing else of its peer waiting. Those that were begun before this go on as they began. */
   private readonly goesOn = patched('settle-each');
+  /** A part of a run's debts to a peer comes after those before it. Those that were begun before this go on as they began. */
+  private readonly inOrder = patched('parts-in-order');
   private published: string | undefined;
 
   constructor(private readonly input: SettleInput) {
@@ -100,7 +102,11 @@ class Settling {
   }
 
   told(): OwedCleanup[] {
-    return [...this.accounts.values()].map(told);
+    // What waits for an earlier part is tried when that one is, and not before.
+    return [...this.accounts.values()].map((account) => {
+      const { nextTryAt } = this.before(account) ?? {};
+      return told(nextTryAt === undefined ? account : { ...account, nextTryAt });
+    });
   }
 
   status(): RunStatus {
@@ -138,11 +144,21 @@ class Settling {
     return [...this.accounts].filter(([key, account]) => laneOf(key, account) === lane);
   }
 
+  /** What a debt waits for, however much somebody wants it tried. */
+  private before(account: Account): Account | undefined {
+    return this.inOrder ? partBefore(account, [...this.accounts.values()]) : undefined;
+  }
+
+  /** The debts of a lane that wait for no other. */
+  private inTurn(lane: string): [key: string, account: Account][] {
+    return this.inLane(lane).filter(([, account]) => this.before(account) === undefined);
+  }
+
   private async settleLane(lane: string): Promise<void> {
     for (;;) {
       const own = this.inLane(lane);
       if (own.length === 0 || isLong()) return;
-      const [key, account] = (this.goesOn ? own.find(([, one]) => isDue(one)) : own[0]) ?? [];
+      const [key, account] = (this.goesOn ? this.inTurn(lane).find(([, one]) => isDue(one)) : own[0]) ?? [];
       if (key === undefined || account === undefined) {
         await this.untilDue(lane);
         continue;
@@ -162,6 +178,7 @@ class Settling {
         this.publish();
         continue;
       }
+      account.holdsBack = keepsOrder(last, account);
       account.attempts += 1;
       account.lastError = problemOf(first);
       const pauseMs = putOff(account);
@@ -173,13 +190,13 @@ class Settling {
 
   /** Waits until a debt of the lane is due. */
   private async untilDue(lane: string): Promise<void> {
-    const next = Math.min(...this.inLane(lane).map(([, { nextTryAt = 0 }]) => nextTryAt));
+    const next = Math.min(...this.inTurn(lane).map(([, { nextTryAt = 0 }]) => nextTryAt));
     const isWanted = (): boolean => {
-      const own = this.inLane(lane);
+      const own = this.inTurn(lane);
       return own.length === 0 || own.some(([, account]) => isDue(account));
     };
     if (await condition(isWanted, Math.max(next - Date.now(), 1))) return;
-    for (const [, account] of this.inLane(lane)) if ((account.nextTryAt ?? 0) <= next) account.nudged = true;
+    for (const [, account] of this.inTurn(lane)) if ((account.nextTryAt ?? 0) <= next) account.nudged = true;
   }
 
   /** Does what is left of a debt. @returns what it failed with, each failure of a step that is still left */
@@ -213,7 +230,7 @@ class Settling {
       } catch (error) {
         failures.push(error);
         kept.push(step);
-        if (!this.goesOn || isAway(error) || (mayPass(error) && account.attempts < ORDERLY_ATTEMPTS)) return failures;
+        if (!this.goesOn || keepsOrder(error, account)) return failures;
       }
       account.debt = { ...debt, steps: [...kept, ...debt.steps.slice(index + 1)] };
       if (!this.goesOn) break;
@@ -265,6 +282,11 @@ function isAway(error: unknown): boolean {
 function mayPass(error: unknown): boolean {
   const { code } = problemOf(error);
   return !NON_RETRYABLE_CODES.some((known) => known === code);
+}
+
+/** Whether what was meant to come later waits for what failed; with the attempts that failed before. */
+function keepsOrder(error: unknown, { attempts }: Account): boolean {
+  return isAway(error) || (mayPass(error) && attempts < ORDERLY_ATTEMPTS);
 }
 
 /** What is known of one debt's cluster holds for the others of its lane. */

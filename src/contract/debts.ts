@@ -25,6 +25,8 @@ export interface Fare {
   readonly nextTryAt?: number;
   /** How long to wait after the next attempt that fails, in milliseconds. */
   readonly pauseMs: number;
+  /** The last attempt failed with what may pass, and left off there: later parts of the same run's debts wait. */
+  readonly holdsBack?: boolean;
 }
 
 /** Reads the input of SettleCleanup. @throws invalid */

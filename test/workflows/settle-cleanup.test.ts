@@ -61,7 +61,7 @@ function teardownOf(fabric: string): Debt {
 type Step = Extract<UndoCall['activity'], 'releaseImports' | 'releaseExports' | 'releasePeerings'>;
 
 /** What a run could not take back on east, and now is to. */
-function undoOf(fabric: string, run: string, steps: readonly Step[]): Debt {
+function undoOf(fabric: string, run: string, steps: readonly Step[], part?: number): Debt {
   const by = `connect/${fabric}/demo/${run}`;
   const claimant = { fabric, id: 'connection-0123456789ab', by, run };
   const peer = { name: 'east', context: 'east', namespace: 'clusterlink-system' };
@@ -69,7 +69,7 @@ function undoOf(fabric: string, run: string, steps: readonly Step[]): Debt {
     title: activity,
     call: { activity, input: { claimant, peer, scope: 'run', selection: {} } },
   }));
-  return { kind: 'undo', by, run, since: Date.now(), peer: 'east', steps: owedSteps };
+  return { kind: 'undo', by, run, since: Date.now(), peer: 'east', ...(part === undefined ? {} : { part }), steps: owedSteps };
 }
 
 async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
@@ -178,6 +178,73 @@ test('a failure that may pass keeps the order of steps for some attempts, and no
       }
       await handle.result();
       expect(fake.log().filter((entry) => entry === 'east:releaseExports')).toHaveLength(1);
+    },
+  );
+});
+
+test('a part that failed with what may pass keeps the later parts back, as steps of one debt, and debts of other runs go on', async () => {
+  await withDebts(
+    (fabric) => [
+      undoOf(fabric, 'a', ['releaseImports']),
+      undoOf(fabric, 'a', ['releaseExports'], 2),
+      undoOf(fabric, 'b', ['releasePeerings']),
+    ],
+    (_, fake) => fake.fail('releaseImports', { peer: 'east', code: 'unavailable', times: 1 }),
+    async ({ handle, owed, fake }) => {
+      await until(async () => (await owed()).length === 2);
+      const [first, second] = await owed();
+      expect([first, second]).toMatchObject([
+        { run: 'a', left: ['releaseImports'], attempts: 1 },
+        { run: 'a', left: ['releaseExports'], attempts: 0 },
+      ]);
+      expect(first?.nextTryAt).toBeDefined();
+      expect(second?.nextTryAt).toBe(first?.nextTryAt);
+      await handle.signal(retrySignal, {});
+      await handle.result();
+      expect(fake.log()).toEqual(['east:releaseImports', 'east:releasePeerings', 'east:releaseImports', 'east:releaseExports']);
+    },
+  );
+});
+
+test('a part that is told while the one before it waits for its cluster waits with it', async () => {
+  await withDebts(
+    (fabric) => [undoOf(fabric, 'a', ['releaseImports'])],
+    (_, fake) => fake.fail('releaseImports', { peer: 'east', code: 'unreachable', times: 1 }),
+    async ({ fabric, handle, owed, fake }) => {
+      await until(async () => (await owed())[0]?.attempts === 1);
+      await handle.signal(oweSignal, [undoOf(fabric, 'a', ['releaseExports'], 2)]);
+      await until(async () => (await owed()).length === 2);
+      await handle.signal(retrySignal, {});
+      await handle.result();
+      expect(fake.log()).toEqual(['east:releaseImports', 'east:releaseImports', 'east:releaseExports']);
+    },
+  );
+});
+
+test('later parts do not wait for ever, nor for a part that failed for a fact, which may wait for them', async () => {
+  const parts = (fabric: string): Debt[] => [undoOf(fabric, 'a', ['releasePeerings']), undoOf(fabric, 'a', ['releaseExports'], 2)];
+  const times = (fake: FakeActivities, step: Step): number => fake.log().filter((entry) => entry === `east:${step}`).length;
+  await withDebts(
+    parts,
+    (_, fake) => fake.fail('releasePeerings', { peer: 'east', code: 'unavailable', times: 4 }),
+    async ({ handle, fake }) => {
+      for (let attempts = 1; attempts <= 4; attempts += 1) {
+        await until(() => times(fake, 'releasePeerings') === attempts);
+        if (attempts <= 3) expect(times(fake, 'releaseExports')).toBe(0);
+        await handle.signal(retrySignal, {});
+      }
+      await handle.result();
+      expect(times(fake, 'releaseExports')).toBe(1);
+    },
+  );
+  await withDebts(
+    parts,
+    (_, fake) => fake.fail('releasePeerings', { peer: 'east', code: 'in_use', times: 1 }),
+    async ({ handle, owed, fake }) => {
+      await until(async () => (await owed()).length === 1);
+      await handle.signal(retrySignal, {});
+      await handle.result();
+      expect(fake.log()).toEqual(['east:releasePeerings', 'east:releaseExports', 'east:releasePeerings']);
     },
   );
 });
