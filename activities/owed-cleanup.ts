@@ -4,7 +4,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { Steps } from '../src/contract/activities';
 import { forgetSignal, oweSignal, retrySignal } from '../src/contract/messages';
-import { concerns, type SettleInput } from '../src/contract/debts';
+import { concerns, owedFor, type SettleInput } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import { readOwed } from '../src/contract/read-owed';
 import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
@@ -61,9 +61,9 @@ function tell(fabric: string, change: (client: Client) => Promise<unknown>): Pro
   return tellTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), change);
 }
 
-/** What concerns these peers, or the fabric itself. */
+/** What concerns these peers, or the fabric itself, and the run that asks. */
 function owedTo(peers: readonly string[], owed: readonly OwedCleanup[]): OwedCleanup[] {
-  return owed.filter((one) => concerns(one.peers, peers));
+  return owedFor(Context.current().info.workflowType, owed).filter((one) => concerns(one.peers, peers));
 }
 
 function stillOwed(fabric: string, { by, peers, left, attempts, lastError }: OwedCleanup, count: number): FabricError {
@@ -72,7 +72,10 @@ function stillOwed(fabric: string, { by, peers, left, attempts, lastError }: Owe
   return new FabricError({
     code: 'pending',
     message: `${peers.length === 0 ? `fabric ${fabric}` : peers.join(', ')} is owed the cleanup of ${by}${more}: ${left.join(', ')}; ${why}`,
-    hint: `It is done by itself once the cluster answers; see \`skyfabric cleanup --fabric ${fabric}\`. Then run this again.`,
+    hint:
+      peers.length === 0
+        ? `It is tried by itself until it succeeds; see \`skyfabric cleanup --fabric ${fabric}\`, then run this again. What can never be done is given up with --forget-fabric.`
+        : `It is done by itself once the cluster answers; see \`skyfabric cleanup --fabric ${fabric}\`. Then run this again.`,
     ...(peers[0] === undefined ? {} : { peer: peers[0] }),
   });
 }

@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { Steps } from '../src/contract/activities';
-import { concerns } from '../src/contract/debts';
+import { concerns, owedFor } from '../src/contract/debts';
 import { recordSignal } from '../src/contract/messages';
 import { readOwed } from '../src/contract/read-owed';
 import { readRegister } from '../src/contract/read-register';
@@ -17,11 +17,13 @@ type Known = Omit<Awaited<ReturnType<Steps['readRegister']>>, 'entered'>;
 export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange'> {
   return {
     async readRegister({ fabric, withOwed = false, enter }) {
+      const { workflowType } = Context.current().info;
       const read = async (): Promise<Known> => {
-        const [register, owed] = await Promise.all([
+        const [register, found] = await Promise.all([
           askTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) => readRegister(client, fabric)),
           withOwed ? askTemporal(`The cleanup of fabric ${fabric}`, settleWorkflowId(fabric), (client) => readOwed(client, fabric)) : [],
         ]);
+        const owed = owedFor(workflowType, found);
         return { ...(register === undefined ? {} : { register }), ...(owed.length === 0 ? {} : { owed }) };
       };
       if (enter === undefined) return read();

@@ -1,6 +1,6 @@
 // Debts as SettleCleanup keeps them, how they fare, and how that is told.
 import type { Debt } from '../src/contract/activities';
-import { debtorsOf, type Fare } from '../src/contract/debts';
+import { debtorsOf, isOnlyOfAuthority, type Fare } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import type { StepStatus } from '../src/contract/status';
 import { cell } from './markdown';
@@ -63,6 +63,7 @@ export function told({ debt, attempts, lastError, nextTryAt }: Account): OwedCle
     run: debt.run,
     since: debt.since,
     peers: debtorsOf(debt),
+    ...(isOnlyOfAuthority(debt) ? { authorityOnly: true } : {}),
     left: debt.kind === 'undo' ? debt.steps.map(({ title }) => title) : ['tear down'],
     attempts,
     ...(lastError === undefined ? {} : { lastError }),

@@ -42,7 +42,7 @@ export async function SettleCleanup(input: unknown): Promise<void> {
   setHandler(statusQuery, () => settling.status());
   setHandler(oweSignal, (debts) => settling.add(debts));
   setHandler(retrySignal, ({ peers, undoOnly = false }) => settling.nudge(peers, undoOnly));
-  setHandler(forgetSignal, ({ peers, undoOnly = false }) => settling.forget(peers, undoOnly));
+  setHandler(forgetSignal, ({ peers, undoOnly = false, fabric = false }) => settling.forget(peers, { undoOnly, fabric }));
   // Nobody's cancellation ends what is owed: what is given up is named, by `forget`.
   await CancellationScope.nonCancellable(() => settling.run());
 }
@@ -90,10 +90,12 @@ class Settling {
     }
   }
 
-  forget(peers: readonly string[], undoOnly: boolean): void {
+  forget(peers: readonly string[], { undoOnly, fabric }: { readonly undoOnly: boolean; readonly fabric: boolean }): void {
+    // A worker of an older version did not know that what is owed to the fabric itself can be given up.
+    const itself = fabric && patched('forget-fabric');
     for (const [key, account] of this.accounts) {
       const concerned = debtorsOf(account.debt);
-      if (concerned.length === 0 || !concerned.every((peer) => peers.includes(peer))) continue;
+      if (concerned.length === 0 ? !itself : !concerned.every((peer) => peers.includes(peer))) continue;
       // A teardown tells this while it still runs: when it has ended, its next attempt finds nothing left.
       if (undoOnly && account.debt.kind === 'teardown') account.nudged = true;
       else this.accounts.delete(key);

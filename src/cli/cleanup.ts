@@ -6,6 +6,7 @@ import type { CleanUpRequestInput } from '../model/requests';
 import { addCommonFlags, addWaitFlags, readWaitFlags, RUN_FLAGS, type WaitFlags } from './common-flags';
 import { EXIT, type CliContext } from './context';
 import { loadCleanup, loadRuns } from './lazy';
+import type { Forgotten } from './run-cleanup';
 import type { Paint } from './paint';
 import { peerLabels, peersOf } from './peer-flags';
 import { oneLine } from '../errors/plain-text';
@@ -20,6 +21,7 @@ export function cleanupCommand(context: CliContext): Command {
     .optionsGroup('Cleanup:')
     .option('-y, --yes', 'do not ask: try now what is owed, and remove what was left')
     .addOption(repeatableOption('--forget <peer>', 'give up what is owed to this peer, which stays a peer; repeatable'))
+    .option('--forget-fabric', 'give up what is owed to the fabric itself, as its authority that cannot be released; its peers keep theirs')
     .optionsGroup('Peers:')
     .addOption(repeatableOption('--peer <name=context>', 'also this cluster, which the fabric does not know as a peer; repeatable'))
     .option('--kubeconfig <file>', "kubeconfig that has the contexts, on the worker's machine (default: the worker's own)")
@@ -34,6 +36,8 @@ Examples:
     $ skyfabric cleanup --peer west=kind-west --peer east=kind-east
   What is owed to a peer can never be done:
     $ skyfabric cleanup --forget south
+  The authority that a failed bootstrap claimed can never be released:
+    $ skyfabric cleanup --forget-fabric
   Its cluster is gone for ever, and it is to leave the fabric:
     $ skyfabric teardown --peer south --abandon`,
   );
@@ -48,15 +52,9 @@ async function cleanUp(context: CliContext, values: FlagValues): Promise<void> {
   const label = flagLabel(RUN_FLAGS, peerLabels({ peers }), false);
   problems.addRequest('CleanUpFabric', look, label);
   problems.throwIfAny('cleanup');
-  const forgotten = (values['forget'] ?? []) as readonly string[];
-  if (forgotten.length > 0) {
-    const names = forgotten.map(oneLine).join(', ');
-    const shared = await loadCleanup().forgetOwed(flags, look.fabric ?? 'default', forgotten);
-    context.stderr.write(
-      shared.length === 0
-        ? `Nothing is owed to ${names} any more.\n`
-        : `Nothing is owed to ${names} alone any more; but ${shared.map(oneLine).join(', ')}, until all of these are named or it succeeds.\n`,
-    );
+  const forgotten = { peers: (values['forget'] ?? []) as readonly string[], itself: values['forgetFabric'] === true };
+  if (forgotten.peers.length > 0 || forgotten.itself) {
+    await forget(context, flags, look.fabric ?? 'default', forgotten);
     return;
   }
   if (values['yes'] === true) {
@@ -81,6 +79,25 @@ async function cleanUp(context: CliContext, values: FlagValues): Promise<void> {
   const remove = seen.orphans.map(({ claim, run }) => ({ claim, run }));
   if (remove.length > 0) await carryOut(context, flags, { ...look, remove });
 }
+
+/** Gives up what is owed, and says what that leaves. */
+async function forget(context: CliContext, flags: WaitFlags, fabric: string, forgotten: Forgotten): Promise<void> {
+  const { shared, left } = await loadCleanup().forgetOwed(flags, fabric, forgotten);
+  const names = forgotten.peers.map(oneLine).join(', ');
+  const others = shared.map(oneLine).join(', ');
+  const lines = [
+    ...(names === '' || shared.length > 0 ? [] : [`Nothing is owed to ${names} any more.`]),
+    ...(shared.length === 0
+      ? []
+      : [`Nothing is owed to ${names} alone any more; but ${others}, until all of these are named or it succeeds.`]),
+    ...(forgotten.itself ? [`Nothing is owed to fabric ${fabric} itself any more.`] : []),
+    ...(left.length === 0 ? [] : [`Warning: what was given up may stay: ${left.map(oneLine).join('; ')}. ${AUTHORITY_STAYS}`]),
+  ];
+  context.stderr.write(lines.map((line) => `${line}\n`).join(''));
+}
+
+const AUTHORITY_STAYS =
+  "The key of the fabric's authority is then still in the workers' key store: the next bootstrap takes it over, and a teardown of the whole fabric removes it.";
 
 /** Runs the workflow and prints its result; the result itself when it was printed for people. */
 async function carryOut(context: CliContext, flags: WaitFlags, input: CleanUpRequestInput): Promise<CleanupResult | undefined> {
@@ -128,6 +145,7 @@ function owedLines({ by, peers, left, since, attempts, lastError, nextTryAt }: O
   return [
     `${paint('yellow', 'Owed')} to ${oneLine(where)} by ${oneLine(by)} for ${span(Date.now() - since)}: ${left.map(oneLine).join(', ')}`,
     `  ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; ${next}${lastError === undefined ? '' : `; the last failed: ${oneLine(lastError.message)}`}`,
+    ...(peers.length === 0 && lastError !== undefined ? ['  What can never be done is given up with --forget-fabric.'] : []),
   ];
 }
 

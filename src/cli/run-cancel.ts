@@ -73,5 +73,8 @@ function noRun(workflowId: string, type: string): FabricError {
 
 const NO_RUNS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   GuardFabric: ["its fabric's register", 'The register ends with its fabric: see `skyfabric teardown --help`.'],
-  SettleCleanup: ['the cleanup that is owed to its fabric', 'What is owed is given up with `skyfabric cleanup --forget PEER`.'],
+  SettleCleanup: [
+    'the cleanup that is owed to its fabric',
+    'What is owed is given up with `skyfabric cleanup --forget PEER`, or `--forget-fabric`.',
+  ],
 };

@@ -3,6 +3,8 @@ import { FabricError } from '../errors/fabric-error';
 import { dnsLabel } from '../model/names';
 import { isRecord } from '../model/problems';
 import type { Debt } from './activities';
+import type { OwedCleanup } from './owed';
+import type { RunKind } from './runs';
 import type { Problem } from './status';
 import { teardownWorkflowId } from './workflow-ids';
 
@@ -60,6 +62,19 @@ export function replaces(debt: Debt, known: Debt): boolean {
 export function debtorsOf(debt: Debt): readonly string[] {
   if (debt.kind === 'teardown') return debt.peers;
   return debt.peer === '' ? [] : [debt.peer];
+}
+
+/** Whether all that is left of a debt is to let go of the fabric's authority. */
+export function isOnlyOfAuthority(debt: Debt): boolean {
+  return debt.kind === 'undo' && debt.peer === '' && debt.steps.every(({ call }) => call.activity === 'releaseAuthority');
+}
+
+/** Those who make the fabric's authority, sign with it, or let go of what others claimed of it. */
+const OF_AUTHORITY: readonly string[] = ['BootstrapFabric', 'CleanUpFabric'] satisfies RunKind[];
+
+/** What of it a run of that kind has to know. The authority's key signs new peers, and no link or connection needs it. */
+export function owedFor(kind: string | undefined, owed: readonly OwedCleanup[]): readonly OwedCleanup[] {
+  return kind === undefined || OF_AUTHORITY.includes(kind) ? owed : owed.filter(({ authorityOnly }) => authorityOnly !== true);
 }
 
 /** Whether what is owed to `debtors` concerns any of these peers: what is owed to the fabric itself concerns them all. */

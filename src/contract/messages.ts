@@ -33,5 +33,6 @@ export const oweSignal = defineSignal<[readonly Debt[]]>('owe');
 /** Lets SettleCleanup try everything that is owed to these peers now; all, when none are named. `undoOnly`: but teardowns. */
 export const retrySignal = defineSignal<[{ readonly peers?: readonly string[]; readonly undoOnly?: boolean }]>('retry');
 
-/** Tells SettleCleanup that nothing is owed to these peers any more; `undoOnly`: but teardowns, which are looked at now. */
-export const forgetSignal = defineSignal<[{ readonly peers: readonly string[]; readonly undoOnly?: boolean }]>('forget');
+/** Tells SettleCleanup that nothing is owed to these peers any more (`undoOnly`: but teardowns, which are looked at now); with `fabric`, nor to the fabric itself. */
+export const forgetSignal =
+  defineSignal<[{ readonly peers: readonly string[]; readonly undoOnly?: boolean; readonly fabric?: boolean }]>('forget');

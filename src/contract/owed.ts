@@ -10,6 +10,8 @@ export interface OwedCleanup {
   readonly since: number;
   /** Peers that it concerns; none for the fabric itself. */
   readonly peers: readonly string[];
+  /** It is only about the fabric's authority, and concerns nobody but those who make it or sign with it. */
+  readonly authorityOnly?: boolean;
   /** What is still to be done, in order. */
   readonly left: readonly string[];
   /** Attempts so far. */

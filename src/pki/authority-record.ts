@@ -14,6 +14,9 @@ const writtenRecord = z.union([plainRecord, sealedRecord]);
 /** The fabric authority with its claims. Secret. */
 export type AuthorityRecord = Readonly<z.infer<typeof plainRecord>>;
 
+/** The record as it is kept: its key may be encrypted. Secret. */
+export type WrittenRecord = Readonly<z.infer<typeof writtenRecord>>;
+
 /** How records become text. */
 export class RecordFormat {
   private readonly sealer: KeySealer | undefined;
@@ -23,10 +26,22 @@ export class RecordFormat {
     this.sealer = passphrase === undefined ? undefined : new KeySealer(passphrase);
   }
 
-  /** The record as one JSON text. */
-  async format(fabric: string, record: AuthorityRecord): Promise<string> {
+  /** The record as one JSON text. A key that is encrypted stays as it is. */
+  async format(fabric: string, record: WrittenRecord): Promise<string> {
+    if (this.sealer === undefined || !('keyPem' in record)) return `${JSON.stringify(record)}\n`;
     const { keyPem, ...open } = record;
-    return `${JSON.stringify(this.sealer === undefined ? record : { ...open, sealedKey: await this.sealer.seal(fabric, keyPem) })}\n`;
+    return `${JSON.stringify({ ...open, sealedKey: await this.sealer.seal(fabric, keyPem) })}\n`;
+  }
+
+  /**
+   * Reads a record back, and leaves its key as it is: who only lets go of an authority needs no passphrase.
+   * @param where the file or Secret it was read from, for the message.
+   * @throws FabricError `invalid`, without any of the text
+   */
+  parseUnopened(text: string, where: string): WrittenRecord {
+    const parsed = writtenRecord.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    throw damaged(where, 'it is damaged or not written by Skyfabric');
   }
 
   /**
@@ -36,11 +51,9 @@ export class RecordFormat {
    * @throws FabricError `invalid`, without any of the text; `forbidden` when the passphrase is missing or does not open the key
    */
   async parse(fabric: string, text: string, where: string): Promise<AuthorityRecord> {
-    const parsed = writtenRecord.safeParse(parseJson(text));
-    if (!parsed.success) throw damaged(where, 'it is damaged or not written by Skyfabric');
-    const { certificatePem, claims: held } = parsed.data;
-    const keyPem =
-      'keyPem' in parsed.data ? parsed.data.keyPem : await this.requireSealer(fabric, where).open(fabric, parsed.data.sealedKey, where);
+    const record = this.parseUnopened(text, where);
+    const { certificatePem, claims: held } = record;
+    const keyPem = 'keyPem' in record ? record.keyPem : await this.requireSealer(fabric, where).open(fabric, record.sealedKey, where);
     if (!keyMatchesCertificate(keyPem, certificatePem)) throw damaged(where, 'its key does not belong to its certificate');
     return { certificatePem, keyPem, claims: held };
   }

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FabricError } from '../errors/fabric-error';
 import { requireDnsLabel } from '../model/names';
-import type { AuthorityRecord } from './authority-record';
+import type { AuthorityRecord, WrittenRecord } from './authority-record';
 import { createFabricAuthority, type KeyedCertificate } from './certificate';
 
 /** A place that keeps one record a fabric, and replaces it only for a writer who has seen the latest. */
@@ -12,11 +12,13 @@ export interface AuthorityBackend {
   readonly description: string;
   /** The record and its version; `undefined` when there is none. */
   read(fabric: string): Promise<{ readonly record: AuthorityRecord; readonly version: string } | undefined>;
+  /** As `read`, but the key stays as it is kept, and the record is looked into only by `record`, which throws where it is damaged. */
+  find(fabric: string): Promise<{ readonly record: () => WrittenRecord; readonly version: string } | undefined>;
   /**
    * Writes the record in place of the given version; `undefined`: there must be none.
    * @returns `false` when somebody else was first
    */
-  write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean>;
+  write(fabric: string, record: WrittenRecord, version: string | undefined): Promise<boolean>;
   /**
    * Removes the record, if it is still the given version.
    * @returns `false` when somebody else was first
@@ -80,6 +82,7 @@ export class AuthorityStore {
 
   /**
    * Takes the claim away, or every claim when none is named, and the authority with its last one. Nothing there: nothing changes.
+   * The key is not opened; and where neither claim nor run is named, the record may be damaged.
    * @param options.run with it, only a claim that this very run added: so undoing a run keeps what an earlier one relies on.
    * @param options.mayWrite as for `ensure`.
    * @throws FabricError `invalid`, `unavailable`, and what the backend throws
@@ -93,19 +96,19 @@ export class AuthorityStore {
     const { claim, run } = options;
     const fabric = requireDnsLabel(options.fabric, 'fabric');
     return this.retry(fabric, async () => {
-      const current = await this.backend.read(fabric);
+      const current = await this.backend.find(fabric);
       if (current === undefined) return { changed: false, removed: false };
-      const { record, version } = current;
-      const held = Object.entries(record.claims);
+      const { version } = current;
+      const record = claim === undefined && run === undefined ? undefined : current.record();
+      const held = Object.entries(record?.claims ?? {});
       const kept = held.filter(([id, holder]) => (claim !== undefined && id !== claim) || (run !== undefined && holder.run !== run));
       if (kept.length === held.length && held.length > 0) return { changed: false, removed: false };
-      const removed = kept.length === 0;
-      const claims = Object.fromEntries(kept);
       await options.mayWrite?.();
-      const written = removed
+      const isLast = record === undefined || kept.length === 0;
+      const written = isLast
         ? await this.backend.remove(fabric, version)
-        : await this.backend.write(fabric, { ...record, claims }, version);
-      return written ? { changed: true, removed } : undefined;
+        : await this.backend.write(fabric, { ...record, claims: Object.fromEntries(kept) }, version);
+      return written ? { changed: true, removed: isLast } : undefined;
     });
   }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { FabricError } from '../errors/fabric-error';
 import { requirePrivate } from '../files/private-file';
 import { requireDnsLabel } from '../model/names';
-import { RecordFormat, type AuthorityRecord } from './authority-record';
+import { RecordFormat, type AuthorityRecord, type WrittenRecord } from './authority-record';
 import type { AuthorityBackend } from './authority-store';
 
 const KEPT_VERSIONS = 32;
@@ -38,22 +38,33 @@ export class FileBackend implements AuthorityBackend {
 
   /** @throws FabricError `forbidden` for wrong permissions or a wrong passphrase, `invalid` for a damaged file, `unavailable` when the disk fails */
   async read(fabric: string): Promise<{ record: AuthorityRecord; version: string } | undefined> {
-    const folder = this.folderOf(fabric);
-    return telling(`read the authority of fabric ${fabric}`, folder, async () => {
-      const latest = await readLatest(folder);
-      if (latest === undefined || latest.text === REMOVED) return undefined;
-      return { record: await this.format.parse(fabric, latest.text, versionPath(folder, latest.version)), version: String(latest.version) };
-    });
+    const found = await this.standing(fabric);
+    return found && { record: await this.format.parse(fabric, found.text, found.path), version: found.version };
+  }
+
+  /** @throws FabricError as {@link read}, but for the passphrase */
+  async find(fabric: string): Promise<{ record: () => WrittenRecord; version: string } | undefined> {
+    const found = await this.standing(fabric);
+    return found && { record: () => this.format.parseUnopened(found.text, found.path), version: found.version };
   }
 
   /** @throws FabricError as {@link read} */
-  async write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean> {
+  async write(fabric: string, record: WrittenRecord, version: string | undefined): Promise<boolean> {
     return this.append(fabric, await this.format.format(fabric, record), version);
   }
 
   /** @throws FabricError as {@link read} */
   remove(fabric: string, version: string): Promise<boolean> {
     return this.append(fabric, REMOVED, version);
+  }
+
+  private standing(fabric: string): Promise<{ text: string; path: string; version: string } | undefined> {
+    const folder = this.folderOf(fabric);
+    return telling(`read the authority of fabric ${fabric}`, folder, async () => {
+      const latest = await readLatest(folder);
+      if (latest === undefined || latest.text === REMOVED) return undefined;
+      return { text: latest.text, path: versionPath(folder, latest.version), version: String(latest.version) };
+    });
   }
 
   private append(fabric: string, text: string, replaced: string | undefined): Promise<boolean> {

@@ -1,7 +1,7 @@
 // The `kubernetes:` key store: one Secret a fabric, for many workers. The API server's resourceVersion does the compare-and-swap.
 import { FabricError } from '../errors/fabric-error';
 import { requireDnsLabel } from '../model/names';
-import { RecordFormat, type AuthorityRecord } from './authority-record';
+import { RecordFormat, type AuthorityRecord, type WrittenRecord } from './authority-record';
 import type { AuthorityBackend } from './authority-store';
 
 /** What is written of a Secret; values of `data` are base64. */
@@ -38,6 +38,17 @@ export class SecretBackend implements AuthorityBackend {
 
   /** @throws FabricError `conflict` for a Secret that is not ours, `invalid` for a damaged one, `forbidden` for a wrong passphrase */
   async read(fabric: string): Promise<{ record: AuthorityRecord; version: string } | undefined> {
+    const found = await this.standing(fabric);
+    return found && { record: await this.format.parse(fabric, found.text, found.where), version: found.version };
+  }
+
+  /** @throws FabricError as {@link read}, but for the passphrase */
+  async find(fabric: string): Promise<{ record: () => WrittenRecord; version: string } | undefined> {
+    const found = await this.standing(fabric);
+    return found && { record: () => this.format.parseUnopened(found.text, found.where), version: found.version };
+  }
+
+  private async standing(fabric: string): Promise<{ text: string; where: string; version: string } | undefined> {
     const name = secretName(fabric);
     const secret = await this.secrets.get(this.namespace, name);
     if (secret === undefined) return undefined;
@@ -51,10 +62,10 @@ export class SecretBackend implements AuthorityBackend {
       });
     }
     const text = Buffer.from(secret.data[DATA_KEY] ?? '', 'base64').toString('utf8');
-    return { record: await this.format.parse(fabric, text, where), version: secret.resourceVersion };
+    return { text, where, version: secret.resourceVersion };
   }
 
-  async write(fabric: string, record: AuthorityRecord, version: string | undefined): Promise<boolean> {
+  async write(fabric: string, record: WrittenRecord, version: string | undefined): Promise<boolean> {
     const name = secretName(fabric);
     const content = {
       data: { [DATA_KEY]: Buffer.from(await this.format.format(fabric, record)).toString('base64') },

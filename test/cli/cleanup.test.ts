@@ -150,6 +150,53 @@ test('what is owed to a cluster that will never come back is given up, also by t
   });
 });
 
+test('what is owed to the fabric itself is given up by a flag of its own, which says what stays', async () => {
+  await withRemains(async (fake, cli, { fabric, taskQueue }) => {
+    fake.fail('releaseImports', { peer: 'south', code: 'unavailable' });
+    fake.fail('releaseAuthority', { code: 'forbidden' });
+    const by = `bootstrap/${fabric}/west`;
+    const call = {
+      activity: 'releaseAuthority' as const,
+      input: { claimant: { fabric, id: CLAIM, by, run: 'run-2' }, scope: 'run' as const },
+    };
+    const steps = [{ title: 'release fabric authority', call }];
+    const settling = await environment.client.workflow.signalWithStart('SettleCleanup', {
+      workflowId: settleWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: oweSignal,
+      signalArgs: [[withdrawalOf(fabric, 'south'), { kind: 'undo', by, run: 'run-2', since: 0, peer: '', steps }]],
+    });
+    const listed = await readOwed(environment.client, fabric);
+    fake.answer('readRegister', () => ({
+      owed: listed.map((debt) => ({ ...debt, attempts: 3, lastError: { code: 'forbidden', message: 'no passphrase was given' } })),
+    }));
+    const { stdout } = await cli([]);
+    expect(stdout).toContain(`Owed to the fabric by ${by}`);
+    expect(stdout.match(/can never be done is given up with --forget-fabric/g)).toHaveLength(1);
+
+    const peer = await cli(['--forget', 'west']);
+    expect(peer.stderr).toContain(`${by} owes the fabric`);
+    const { code, stderr } = await cli(['--forget-fabric']);
+    expect(stderr).toContain(
+      `Nothing is owed to fabric ${fabric} itself any more.\nWarning: what was given up may stay: release fabric authority, of ${by}.`,
+    );
+    expect(stderr).toContain("still in the workers' key store");
+    expect(code).toBe(0);
+    expect((await readOwed(environment.client, fabric)).map(({ peers }) => peers)).toEqual([['south']]);
+
+    const none = await cli(['--forget-fabric']);
+    expect([none.code, none.stderr]).toEqual([
+      1,
+      expect.stringContaining(`nothing is owed in fabric ${fabric} to the fabric itself; but connect/`),
+    ]);
+    expect((await cli(['--forget-fabric', '--forget', 'south'])).stderr).toBe(
+      `Nothing is owed to south any more.\nNothing is owed to fabric ${fabric} itself any more.\n`,
+    );
+    await settling.result();
+  });
+});
+
 /** The withdrawal of an import that a connection owes a peer. */
 function withdrawalOf(fabric: string, peer: string): Debt {
   const by = `connect/${fabric}/demo/echo/1`;

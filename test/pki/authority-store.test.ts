@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { RecordFormat } from '../../src/pki/authority-record';
 import { AuthorityStore, type AuthorityBackend } from '../../src/pki/authority-store';
 import { createFabricAuthority, type KeyedCertificate } from '../../src/pki/certificate';
 import { FileBackend } from '../../src/pki/file-backend';
@@ -157,10 +158,58 @@ describe.each([
   }, 120_000);
 });
 
+describe.each([
+  [
+    'file:',
+    async () => {
+      const place = join(await mkdtemp(join(directory, 'keys-')), 'new');
+      return (format?: RecordFormat): AuthorityBackend => new FileBackend(place, format);
+    },
+  ],
+  [
+    'kubernetes:',
+    async () => {
+      const secrets = new FakeSecrets();
+      return (format?: RecordFormat): AuthorityBackend => new SecretBackend(secrets, 'skyfabric', format);
+    },
+  ],
+])('in a %s key store whose keys cannot be opened', (_kind, newPlace) => {
+  test('claims are let go, the key stays as it is kept, and goes with the last of them', async () => {
+    const place = await newPlace();
+    const sealing = new AuthorityStore(place(new RecordFormat('correct horse battery')), async () => prepared[0] as KeyedCertificate);
+    await sealing.ensure({ fabric: 'demo', claim: 'a', run: '1' });
+    await sealing.ensure({ fabric: 'demo', claim: 'b', run: '2' });
+    for (const format of [undefined, new RecordFormat('another passphrase')]) {
+      const store = new AuthorityStore(place(format));
+      await expect(store.load('demo')).rejects.toMatchObject({ code: 'forbidden' });
+      expect(await store.release({ fabric: 'demo', claim: 'a', run: 'other' })).toEqual({ changed: false, removed: false });
+      expect(await store.release({ fabric: 'demo', claim: format === undefined ? 'a' : 'c', run: '1' })).toEqual({
+        changed: format === undefined,
+        removed: false,
+      });
+      expect(await sealing.load('demo')).toEqual(prepared[0]);
+    }
+    expect(await new AuthorityStore(place()).release({ fabric: 'demo', claim: 'b', run: '2' })).toEqual({ changed: true, removed: true });
+    await expect(sealing.load('demo')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a damaged record tells no claims, and goes only as a whole', async () => {
+    const place = await newPlace();
+    const damaging = Object.assign(new RecordFormat(), { format: async () => '{"certificatePem":' });
+    await place(damaging).write('demo', { certificatePem: '', keyPem: '', claims: {} }, undefined);
+    const store = new AuthorityStore(place());
+    await expect(store.release({ fabric: 'demo', claim: 'a', run: '1' })).rejects.toMatchObject({ code: 'invalid' });
+    await expect(store.release({ fabric: 'demo', claim: 'a' })).rejects.toMatchObject({ code: 'invalid' });
+    expect(await store.release({ fabric: 'demo' })).toEqual({ changed: true, removed: true });
+    expect(await store.release({ fabric: 'demo' })).toEqual({ changed: false, removed: false });
+  });
+});
+
 test('a store in which others are first every time is given up as unavailable', async () => {
   const refusing: AuthorityBackend = {
     description: 'a store that refuses',
     read: async () => undefined,
+    find: async () => undefined,
     write: async () => false,
     remove: async () => false,
   };

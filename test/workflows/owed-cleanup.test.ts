@@ -113,6 +113,33 @@ test('a teardown of a cluster that is away is finished when it comes back, and t
   expect(await harness.everything()).toEqual(bare);
 }, 90_000);
 
+test('an authority that cannot be released keeps nobody out but those who would sign with it', async () => {
+  await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric));
+  const lost = (): Promise<never> => Promise.reject(final(new Error('the authority cannot be read')));
+  harness.traps.set({ activity: 'prepareGateway', peer: 'west' }, lost);
+  harness.traps.set({ activity: 'releaseAuthority', peer: undefined }, lost);
+  const alone = { ...harness.bootstrapRequest(fabric, ['west']), links: { kind: 'none' as const }, deadlines };
+  const { failure } = await harness.run('BootstrapFabric', alone);
+  expect(failure?.details.rollback.residue).toMatchObject([{ peer: '', object: 'release fabric authority', owed: true }]);
+  expect(await owed()).toMatchObject([{ peers: [], left: ['release fabric authority'], authorityOnly: true }]);
+
+  await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
+  await harness.succeed('DisconnectService', { fabric, service: { name: service.name, namespace: service.namespace }, deadlines });
+  await harness.succeed('TeardownLink', { fabric, peers: ['east', 'west'], deadlines });
+  await harness.succeed('EstablishLink', { fabric, peers: ['east', 'west'], deadlines });
+  await harness.succeed('TeardownFabric', { fabric, peers: ['west'], deadlines });
+  expect(await owed()).toHaveLength(1);
+  const again = await harness.run('BootstrapFabric', { ...alone, deadlines: { step: '3s', undo: '3s' } });
+  expect(again.failure).toMatchObject({
+    code: 'pending',
+    details: { problem: { hint: expect.stringContaining('--forget-fabric') as string } },
+  });
+
+  harness.traps.clear();
+  await harness.succeed('BootstrapFabric', alone);
+  expect(await owed()).toEqual([]);
+}, 120_000);
+
 test('what a terminated bootstrap has left is found, shown, and removed as it was shown', async () => {
   const bare = await harness.everything();
   const request = harness.bootstrapRequest(fabric);

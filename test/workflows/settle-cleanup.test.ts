@@ -60,6 +60,17 @@ function teardownOf(fabric: string): Debt {
 
 type Step = Extract<UndoCall['activity'], 'releaseImports' | 'releaseExports' | 'releasePeerings'>;
 
+/** An authority that a bootstrap could not let go of. */
+function authorityOf(fabric: string, more: readonly OwedStep[] = []): Debt {
+  const by = `bootstrap/${fabric}/north`;
+  const claimant = { fabric, id: 'bootstrap-0123456789ab', by, run: 'run-3' };
+  const release: OwedStep = {
+    title: 'release fabric authority',
+    call: { activity: 'releaseAuthority', input: { claimant, scope: 'run' } },
+  };
+  return { kind: 'undo', by, run: 'run-3', since: Date.now(), peer: '', steps: [...more, release] };
+}
+
 /** What a run could not take back on east, and now is to. */
 function undoOf(fabric: string, run: string, steps: readonly Step[], part?: number): Debt {
   const by = `connect/${fabric}/demo/${run}`;
@@ -86,6 +97,50 @@ test('a debt that several peers share is forgotten once all of them are named', 
       await handle.signal(forgetSignal, { peers: ['north', 'west', 'south'] });
       await handle.result();
       expect(await owed()).toEqual([]);
+    },
+  );
+});
+
+test('what is owed to the fabric itself is given up when that is meant, whatever peers are named', async () => {
+  await withDebts(
+    (fabric) => [authorityOf(fabric), undoOf(fabric, 'a', ['releaseImports'])],
+    (_, fake) => {
+      fake.fail('releaseAuthority', { code: 'forbidden' });
+      fake.fail('releaseImports', { peer: 'east', code: 'forbidden' });
+    },
+    async ({ handle, owed }) => {
+      await handle.signal(forgetSignal, { peers: [''] });
+      expect(await owed()).toHaveLength(2);
+      await handle.signal(forgetSignal, { peers: [], fabric: true });
+      expect(await owed()).toMatchObject([{ peers: ['east'] }]);
+      await handle.signal(forgetSignal, { peers: ['east'] });
+      await handle.result();
+    },
+  );
+});
+
+test('a debt of nothing but the authority says so, also once the rest of it is done', async () => {
+  await withDebts(
+    (fabric) => [
+      authorityOf(fabric, [
+        {
+          title: 'take back the register entry',
+          call: { activity: 'recordChange', input: { fabric, change: { removePeers: ['north'] } } },
+        },
+      ]),
+    ],
+    (_, fake) => {
+      fake.fail('recordChange', { code: 'conflict', times: 1 });
+      fake.fail('releaseAuthority', { code: 'forbidden' });
+    },
+    async ({ handle, owed }) => {
+      await until(async () => (await owed())[0]?.attempts === 1);
+      expect((await owed())[0]?.authorityOnly).toBeUndefined();
+      await handle.signal(retrySignal, {});
+      await until(async () => (await owed())[0]?.attempts === 2);
+      expect(await owed()).toMatchObject([{ peers: [], left: ['release fabric authority'], authorityOnly: true }]);
+      await handle.signal(forgetSignal, { peers: [], fabric: true });
+      await handle.result();
     },
   );
 });

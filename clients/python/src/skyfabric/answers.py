@@ -230,6 +230,8 @@ class OwedCleanup(TypedDict):
     since: int
     #: Peers that it concerns; none for the fabric itself.
     peers: List[str]
+    #: It is only about the fabric's authority, and concerns nobody but those who make it or sign with it.
+    authorityOnly: NotRequired[bool]
     #: What is still to be done, in order.
     left: List[str]
     #: Attempts so far.
