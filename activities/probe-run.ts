@@ -96,16 +96,19 @@ export function admittedPod(input: Input): {
 
 /**
  * Runs such a Job and returns what it reports; it is gone afterwards.
- * @throws unready when the pod cannot start or does not end, in the cluster's words
+ * @throws unready when the pod cannot start or does not end, in the cluster's words; unavailable when it was taken away meanwhile
  */
 export async function runReporting<R>(cluster: Cluster, input: Input, { job, parse, runMs }: Reporting<R>): Promise<R> {
   await removeProbes(cluster, input, signal());
+  const created = await createJob(cluster, input.claimant, job);
   let result: R;
   try {
-    result = await resultOf(cluster, await createJob(cluster, input.claimant, job), parse, runMs);
+    result = await resultOf(cluster, created, parse, runMs);
   } catch (error) {
-    // The first failure is what counts; a Job that stays is found by `removeProbe`, and goes by itself after ten minutes.
-    await removeProbes(cluster, input, AbortSignal.timeout(CLEANUP_TIMEOUT_MS)).catch(() => false);
+    // The step may be another attempt's by now, whose Job has the same name and labels: nobody is asked before this write, so it takes its
+    // own Job only. The first failure is what counts; a Job that stays is found by the next attempt or `removeProbe`, and goes by itself
+    // after ten minutes.
+    await removeJob(cluster, created, AbortSignal.timeout(CLEANUP_TIMEOUT_MS)).catch(() => false);
     throw error;
   }
   await removeProbes(cluster, input, signal());
@@ -117,10 +120,13 @@ export async function removeProbes(cluster: Cluster, { claimant, service, access
   const namespace = namespaceOf({ service, access });
   const labelSelector = `${FABRIC_LABEL}=${claimant.fabric},${PROBE_LABEL}=${claimant.id}`;
   const { items } = await cluster.list<KubeObject>({ apiVersion: 'batch/v1', kind: 'Job', namespace, labelSelector }, abort);
-  const removed = await inParallel(items, (job) =>
-    cluster.delete(refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background', signal: abort }),
-  );
+  const removed = await inParallel(items, (job) => removeJob(cluster, job, abort));
   return removed.includes(true);
+}
+
+/** Removes this very Job with its pods, not a later one of its name. */
+function removeJob(cluster: Cluster, job: KubeObject, abort: AbortSignal): Promise<boolean> {
+  return cluster.delete(refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background', signal: abort });
 }
 
 function namespaceOf({ service, access }: Pick<Input, 'service' | 'access'>): string {
@@ -193,7 +199,17 @@ async function resultOf<R>(cluster: Cluster, job: KubeObject, parse: Reporting<R
     until: (pods) => {
       const own = pods.filter(isOwn);
       const result = own.map((pod) => reportOf(pod, parse)).find((report) => report !== undefined);
-      if (result === undefined && own.some(isStuck)) {
+      if (result !== undefined) return result;
+      // It had one, and gets no other: its Job was taken away, or its node was drained.
+      if (own.every(({ metadata }) => metadata.deletionTimestamp !== undefined)) {
+        throw new FabricError({
+          code: 'unavailable',
+          message: `${about} on ${cluster.toString()} lost its pod before that reported: somebody removed the Job or the pod.`,
+          hint: 'It is started anew.',
+          object: about,
+        });
+      }
+      if (own.some(isStuck)) {
         throw new FabricError({
           code: 'unready',
           message: `The probe on ${cluster.toString()} cannot start: ${explainPods(own)}.`,
@@ -201,7 +217,7 @@ async function resultOf<R>(cluster: Cluster, job: KubeObject, parse: Reporting<R
           object: about,
         });
       }
-      return result;
+      return undefined;
     },
     describe: (pods) => {
       const own = pods.filter(isOwn);

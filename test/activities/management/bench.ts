@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
+import { ActivityNotFoundError, type Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { accessActivities } from '../../../activities/access';
@@ -54,6 +55,18 @@ export const ANYBODY: Access = { mode: 'service', privileged: false };
 const STAND_IN = 'stand-in';
 const SILENT = new DefaultLogger('ERROR');
 const OURS = /^skyfabric$/;
+/** As that of the steps. */
+const HEARTBEAT_TIMEOUT_MS = 20_000;
+/** Longer than any test. */
+const LONG_MS = 600_000;
+
+/** What the server allows the attempt that a step runs in. */
+export interface Attempt {
+  /** How long it may take; default longer than any test. */
+  readonly ms?: number;
+  /** Asked before a write: whether the step is still its own; default always. */
+  readonly isOurs?: () => Promise<boolean>;
+}
 
 export interface Bench {
   readonly peer: PeerAddress;
@@ -61,11 +74,11 @@ export interface Bench {
   readonly faults: FaultInjector;
   /** The requests of the steps, in order, without watches. */
   readonly requests: ApiRequest[];
-  /** Runs a step as a worker does. @param attemptMs how long the attempt may take; default for ever */
+  /** Runs a step as a worker does. */
   run<Name extends keyof ManagementSteps>(
     name: Name,
     input: Parameters<ManagementSteps[Name]>[0],
-    attemptMs?: number,
+    attempt?: Attempt,
   ): Promise<Awaited<ReturnType<ManagementSteps[Name]>>>;
   inventory(): Promise<readonly InventoryEntry[]>;
   spec(ref: ObjectRef): Promise<Record<string, unknown> | undefined>;
@@ -115,14 +128,22 @@ export async function startBench(): Promise<Bench> {
   };
   const stop = new AbortController();
   const informers: Informer<KubeObject>[] = [];
-  const run: Bench['run'] = async (name, input, attemptMs) => {
+  const run: Bench['run'] = async (name, input, attempt) => {
     const step = steps[name] as (given: unknown) => Promise<unknown>;
     const timed = async (given: unknown): Promise<unknown> => {
-      const clock = attemptMs === undefined ? undefined : beginAttempt(Context.current());
+      const clock = attempt === undefined ? undefined : beginAttempt(Context.current());
       return step(given).finally(() => clock?.end());
     };
-    const info = attemptMs === undefined ? {} : { startToCloseTimeoutMs: attemptMs, scheduleToCloseTimeoutMs: attemptMs };
-    return (await new MockActivityEnvironment(info, { logger: SILENT }).run<[unknown], unknown, typeof step>(timed, input)) as never;
+    const { ms = LONG_MS, isOurs } = attempt ?? {};
+    const info = {
+      ...(attempt === undefined ? {} : { startToCloseTimeoutMs: ms, scheduleToCloseTimeoutMs: ms }),
+      ...(isOurs === undefined ? {} : { heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS }),
+    };
+    const environment = new MockActivityEnvironment(info, {
+      logger: SILENT,
+      ...(isOurs === undefined ? {} : { client: serverThat(isOurs) }),
+    });
+    return (await environment.run<[unknown], unknown, typeof step>(timed, input)) as never;
   };
   return {
     peer,
@@ -163,6 +184,15 @@ export async function startBench(): Promise<Bench> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A Temporal server as an attempt meets it that asks whether it is still wanted. */
+function serverThat(isOurs: () => Promise<boolean>): Client {
+  const heartbeat = async (): Promise<void> => {
+    if (!(await isOurs())) throw new ActivityNotFoundError('The step is not known any more.');
+  };
+  const plainly = (_bound: unknown, act: () => Promise<unknown>): Promise<unknown> => act();
+  return { activity: { heartbeat }, withDeadline: plainly, withAbortSignal: plainly } as unknown as Client;
 }
 
 async function act(cluster: Cluster, object: KubeObject, gone: boolean): Promise<void> {

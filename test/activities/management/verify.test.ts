@@ -1,7 +1,9 @@
-import { refOf, type KubeObject } from '../../../src/kubernetes/kube-object';
+import { setTimeout as delay } from 'node:timers/promises';
+import { refOf, type KubeObject, type ObjectRef } from '../../../src/kubernetes/kube-object';
+import type { Pod } from '../../../src/kubernetes/pods';
 import type { Access } from '../../../src/model/connection';
 import { Informer } from '../../../src/playground/informer';
-import { ANYBODY, claimant, GATEWAYS, objectRef, startBench, WEB, type Bench } from './bench';
+import { ANYBODY, claimant, GATEWAYS, objectRef, startBench, WEB, type Attempt, type Bench } from './bench';
 
 jest.mock('../../../activities/management-timeouts', () => ({
   ...jest.requireActual<object>('../../../activities/management-timeouts'),
@@ -74,6 +76,14 @@ function runPods(state: object, phase = 'Failed'): JobView[] {
   return seen;
 }
 
+/** The pod of this very Job: that of an earlier one may still be there. */
+const podOf = ({ metadata: { name, namespace, uid = '' } }: JobView): ObjectRef => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  namespace,
+  name: `${name}-${uid.slice(0, 5)}`,
+});
+
 async function startPod(job: JobView, state: object, phase: string): Promise<void> {
   const { name, namespace, uid = '' } = job.metadata;
   const { template } = job.spec;
@@ -81,20 +91,24 @@ async function startPod(job: JobView, state: object, phase: string): Promise<voi
   const pod = await bench.cluster.create({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: `${name}-x`, namespace, labels: template.metadata.labels, ownerReferences: [owner] },
+    metadata: { name: podOf(job).name, namespace, labels: template.metadata.labels, ownerReferences: [owner] },
     spec: template.spec,
   } as KubeObject);
-  await bench.cluster.patchStatus(refOf(pod), {
-    status: { phase, containerStatuses: [{ name: 'probe', image: '', imageID: '', ready: false, restartCount: 0, state }] },
-  });
+  await setState(refOf(pod), state, phase);
 }
 
+const setState = (pod: ObjectRef, state: object, phase: string): Promise<unknown> =>
+  bench.cluster.patchStatus(pod, {
+    status: { phase, containerStatuses: [{ name: 'probe', image: '', imageID: '', ready: false, restartCount: 0, state }] },
+  });
+
+const RUNNING = { running: { startedAt: '2026-01-01T00:00:00Z' } };
 const ended = (message: string): object => ({ terminated: { exitCode: message.startsWith('ok') ? 0 : 1, message } });
 const verify = (
   access: Access = ANYBODY,
   mode: 'probe' | 'status' = 'probe',
   sources = ['east'],
-  attemptMs?: number,
+  attempt?: Attempt,
 ): ReturnType<typeof bench.run<'verifyConnection'>> =>
   bench.run(
     'verifyConnection',
@@ -106,7 +120,7 @@ const verify = (
       access,
       verify: mode === 'probe' ? { mode, image: 'busybox:1.36' } : { mode },
     },
-    attemptMs,
+    attempt,
   );
 const jobsLeft = async (): Promise<number> => (await bench.cluster.list({ apiVersion: 'batch/v1', kind: 'Job' })).items.length;
 
@@ -214,7 +228,6 @@ test('A Job that an earlier attempt left is replaced, and removeProbe takes it a
   runPods(ended('ok bytes=9'), 'Succeeded');
   await expect(verify()).rejects.toMatchObject({ code: 'unavailable' });
   await expect(jobsLeft()).resolves.toBe(1);
-  await bench.cluster.delete({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'probe-a-x' });
   await expect(
     bench.run('removeProbe', { claimant: claimant('a'), peer: bench.peer, service: WEB, access: ANYBODY }),
   ).rejects.toMatchObject({ code: 'unavailable' });
@@ -312,10 +325,70 @@ test("Bytes are no proof of a merging import until the gateway's endpoints have 
 });
 
 test('A probe that does not end is given up and told before its attempt is over.', async () => {
-  runPods({ running: { startedAt: '2026-01-01T00:00:00Z' } }, 'Running');
-  await expect(verify(ANYBODY, 'probe', ['east'], 6_000)).rejects.toMatchObject({
+  runPods(RUNNING, 'Running');
+  await expect(verify(ANYBODY, 'probe', ['east'], { ms: 6_000 })).rejects.toMatchObject({
     code: 'unready',
     message: expect.stringContaining('Job shop/probe-a has not ended') as string,
   });
+  await expect(jobsLeft()).resolves.toBe(0);
+});
+
+const LOST = {
+  code: 'unavailable',
+  retryable: true,
+  message: expect.stringMatching(/^Job shop\/probe-a on .* lost its pod before that reported/) as string,
+};
+
+/** Waits until the nth probe has seen its pod run and waits for its report; returns that pod. */
+async function awaitProbe(seen: readonly JobView[], nth: number): Promise<ObjectRef> {
+  // It lists pods once until it has one, and once until that has ended.
+  const lists = (): number => bench.requests.filter(({ verb, resource }) => verb === 'list' && resource === 'pods').length;
+  for (const end = Date.now() + 20_000; Date.now() < end; await delay(10)) {
+    const job = seen[nth - 1];
+    const pod = job === undefined ? undefined : await bench.cluster.get<Pod>(podOf(job));
+    if (job !== undefined && pod?.status?.phase === 'Running' && lists() >= 2 * nth) return podOf(job);
+  }
+  throw new Error(`no probe ${nth} waits after 20 s`);
+}
+
+test("A late attempt that may not make its Job any more leaves its successor's alone.", async () => {
+  await makeHealthy();
+  const seen = runPods(RUNNING, 'Running');
+  let next: ReturnType<typeof verify> | undefined;
+  const isOurs = async (): Promise<boolean> => {
+    next = verify();
+    await awaitProbe(seen, 1);
+    return false;
+  };
+  await expect(verify(ANYBODY, 'probe', ['east'], { isOurs })).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining("not this attempt's any more") as string,
+  });
+  await expect(jobsLeft()).resolves.toBe(1);
+  await setState(await awaitProbe(seen, 1), ended('ok bytes=7'), 'Succeeded');
+  await expect(next).resolves.toMatchObject({ verified: 'probe', bytes: 7 });
+});
+
+test("A late attempt whose Job was replaced leaves its successor's alone.", async () => {
+  await makeHealthy();
+  const seen = runPods(RUNNING, 'Running');
+  const late = verify(ANYBODY, 'probe', ['east'], { isOurs: async () => seen.length < 2 });
+  const told = expect(late).rejects.toMatchObject(LOST);
+  await awaitProbe(seen, 1);
+  const next = verify();
+  const pod = await awaitProbe(seen, 2);
+  await told;
+  await expect(jobsLeft()).resolves.toBe(1);
+  await setState(pod, ended('ok bytes=7'), 'Succeeded');
+  await expect(next).resolves.toMatchObject({ verified: 'probe', bytes: 7 });
+  await expect(jobsLeft()).resolves.toBe(0);
+});
+
+test('A Job that vanishes while its pod runs is told at once, to be started anew.', async () => {
+  const seen = runPods(RUNNING, 'Running');
+  const told = expect(verify()).rejects.toMatchObject(LOST);
+  await awaitProbe(seen, 1);
+  for (const job of seen) await bench.cluster.delete(refOf(job));
+  await told;
   await expect(jobsLeft()).resolves.toBe(0);
 });
