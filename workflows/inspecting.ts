@@ -9,7 +9,7 @@ import { together } from './together';
 export async function findGateways(run: Run, peers: readonly RegisteredPeer[]): Promise<readonly Linkable[]> {
   const { fabric } = run.claimant;
   return lookAtAll(peers, async (member) => {
-    const { endpoint: _endpoint, clusterUid: _clusterUid, clusterlink, ...peer } = member;
+    const { endpoint: _endpoint, clusterlink, ...peer } = member;
     const [{ endpoint }] = await together([
       () =>
         run.step({ title: 'find gateway', peer, patience: 'look' }, (activities) => activities.awaitGateway({ fabric, peer, clusterlink })),

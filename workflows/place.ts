@@ -6,6 +6,12 @@ export type Place = PeerAddress & { readonly taskQueue?: string | undefined };
 
 /** Only what an activity needs of a peer travels to it. */
 export function addressOf(peer: Place): PeerAddress {
-  const { name, context, kubeconfig, namespace } = peer;
-  return { name, context, namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+  const { name, context, kubeconfig, namespace, clusterUid } = peer;
+  return {
+    name,
+    context,
+    namespace,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(clusterUid === undefined ? {} : { clusterUid }),
+  };
 }

@@ -123,7 +123,7 @@ export interface Steps {
   /** Ready pods, a known address, and a TLS answer there. @throws unready, unreachable */
   awaitGateway(input: {
     readonly fabric: string;
-    readonly peer: Peer;
+    readonly peer: Peer & PeerAddress;
     readonly clusterlink: GatewayOptions;
   }): Promise<Change & { readonly endpoint: GatewayEndpoint }>;
   /** Drops what was kept for undoing, once the run has succeeded. */

@@ -7,7 +7,7 @@ import type { KindRef } from './resource-path';
 import { collectionPath, objectPath } from './resource-path';
 import { canonicalJson } from './digest';
 import { garbledError, isObjectMissing, isResourceMissing, type Subject, watchError } from './kubernetes-errors';
-import type { Transport } from './transport';
+import type { Connection } from './transport';
 
 /** The field manager of everything this project applies. */
 const FIELD_MANAGER = 'skyfabric';
@@ -88,7 +88,7 @@ export class Cluster {
   constructor(
     /** The kubeconfig context this client speaks for. */
     readonly context: string,
-    private readonly transport: Transport,
+    private readonly transport: Connection,
   ) {}
 
   /** `host:port` of the API server. */

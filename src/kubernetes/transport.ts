@@ -49,6 +49,9 @@ interface Credentials {
   readonly tls: string;
 }
 
+/** What a client of a cluster needs of a transport. */
+export type Connection = Pick<Transport, 'server' | 'send' | 'stream' | 'retire' | 'close'>;
+
 /** The connections to one API server. */
 export class Transport {
   private readonly url: URL;

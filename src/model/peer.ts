@@ -47,7 +47,10 @@ export type Peer = z.output<typeof peer>;
 export type PeerInput = z.input<typeof peer>;
 
 /** What activities need to work on a peer. */
-export type PeerAddress = Pick<Peer, 'name' | 'context' | 'kubeconfig' | 'namespace'>;
+export interface PeerAddress extends Pick<Peer, 'name' | 'context' | 'kubeconfig' | 'namespace'> {
+  /** Uid of its cluster's kube-system namespace, once the register knows it: a context that leads to another cluster is not followed. */
+  readonly clusterUid?: string | undefined;
+}
 
 /** Where a gateway answers: a DNS name or IP address, and a TCP port. */
 export interface GatewayEndpoint {
