@@ -1,6 +1,6 @@
 // Peerings: the `Peer` resources by which one gateway knows the others.
 import { setTimeout as delay } from 'node:timers/promises';
-import { composePeer, doubtMs, reachability } from '../src/clusterlink/compose-peering';
+import { composePeer, doubtMs, isLedBy, leadBack, reachability, type PeerNeed } from '../src/clusterlink/compose-peering';
 import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
 import type { ImportNeed } from '../src/clusterlink/compose-import';
 import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
@@ -8,9 +8,11 @@ import type { RemotePeer, Steps } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import { readClaims } from '../src/kubernetes/claim-marks';
+import { rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { watchUntil } from '../src/kubernetes/watch-until';
+import type { Claimant } from '../src/model/claimant';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import type { ActivityDeps } from './deps';
@@ -29,7 +31,7 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
       const now = new Date().toISOString();
       const ensured = await inParallel(remotes, async ({ name, endpoint }) => {
         const ref = sharedRef(PEER, name, peer.namespace);
-        const compose = safely(ref, (_claims, current) => composePeer(endpoint, now, current));
+        const compose = safely(ref, (_claims, current) => composePeer(endpoint, { by: claimant, now }, current));
         compose([], undefined);
         // A Peer whose first heartbeat misses is asked again only 10 s later.
         if (probe) await probeGatewayTls({ ...endpoint, servername: name, signal: signal() });
@@ -52,6 +54,7 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
 
     async releasePeerings({ claimant, peer, scope, selection }) {
       const cluster = clusters.cluster(peer);
+      const ledBack = scope === 'run' && (await leadPeersBack(cluster, claimant, peer.namespace, selection.remotes));
       const released = await releaseShared(cluster, PEER, {
         claimant,
         scope,
@@ -67,9 +70,42 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
       });
       const remaining = new Set((await listPeers(cluster, peer.namespace)).map(({ metadata }) => metadata.name));
       const asked = selection.remotes ?? released.removed.map(({ name }) => name);
-      return { ...releaseNote(released), gone: asked.filter((name) => !remaining.has(name)) };
+      const done = releaseNote(released);
+      const note = ledBack && !done.changed ? { changed: true, note: 'led back' } : done;
+      return { ...note, gone: asked.filter((name) => !remaining.has(name)) };
     },
   };
+}
+
+/** Leads Peers back that this run led elsewhere; says whether there were any. @param remotes default all */
+async function leadPeersBack(
+  cluster: Cluster,
+  claimant: Claimant,
+  namespace: string,
+  remotes: readonly string[] | undefined,
+): Promise<boolean> {
+  const peers = (await listShared(cluster, PEER, claimant.fabric, namespace)).filter(
+    (object) => (remotes === undefined || remotes.includes(object.metadata.name)) && isLedBy(claimant, object),
+  );
+  const now = new Date().toISOString();
+  const changes = await inParallel(peers, async (object) => {
+    const ref = refOf(object);
+    const compose = safely<PeerNeed>(ref, (_claims, current) => leadBack({ by: claimant, now }, (current ?? object) as PeerResource));
+    try {
+      return await rewriteClaims<PeerNeed>(cluster, {
+        ref,
+        fabric: claimant.fabric,
+        rewrite: (claims) => claims,
+        compose,
+        signal: signal(),
+      });
+    } catch (error) {
+      // What ClusterLink would not survive, somebody wrote by hand. It stays as it is, and inventories tell.
+      if (isFabricError(error, 'invalid')) return false;
+      throw error;
+    }
+  });
+  return changes.includes(true);
 }
 
 /**

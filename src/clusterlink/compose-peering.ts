@@ -1,7 +1,9 @@
 // A Peer as the sum of its claims. Claims say only that it is needed; where the remote gateway answers is a fact, and the newest
 // observation of it holds, whoever made it.
+import { changeNote, standingChange } from '../kubernetes/change-note';
 import type { KubeObject } from '../kubernetes/kube-object';
 import { sameJson } from '../kubernetes/digest';
+import type { Claimant } from '../model/claimant';
 import type { GatewayEndpoint } from '../model/peer';
 import { CONDITION, type PeerResource } from './resources';
 
@@ -20,15 +22,36 @@ export const GATEWAYS_SINCE = 'skyfabric.io/gateways-since';
  */
 const STALE_MS = 7_000;
 
-/** The spec of a Peer whose remote gateway was just observed at `endpoint`. @param now ISO 8601 */
-export function composePeer(
-  endpoint: GatewayEndpoint,
-  now: string,
-  current: KubeObject | undefined,
-): { readonly annotations: Record<string, string>; readonly spec: PeerResource['spec'] } {
-  const gateways = [{ host: endpoint.host, port: endpoint.port }];
-  const same = current === undefined || sameJson((current as PeerResource).spec.gateways, gateways);
-  return { annotations: same ? {} : { [GATEWAYS_SINCE]: now }, spec: { gateways } };
+/** A Peer without its claims. */
+interface ComposedPeer {
+  readonly annotations: Record<string, string>;
+  readonly spec: PeerResource['spec'];
+}
+
+/** Who leads a Peer, and since when (ISO 8601). */
+interface Lead {
+  readonly by: Pick<Claimant, 'id' | 'run'>;
+  readonly now: string;
+}
+
+/** The spec of a Peer whose remote gateway was just observed at `endpoint`; one that led elsewhere keeps where, for `leadBack`. */
+export function composePeer(endpoint: GatewayEndpoint, { by, now }: Lead, current: KubeObject | undefined): ComposedPeer {
+  const spec = { gateways: [{ host: endpoint.host, port: endpoint.port }] };
+  if (current === undefined || sameJson((current as PeerResource).spec.gateways, spec.gateways)) return { annotations: {}, spec };
+  // Nobody wants a Peer back that led nowhere because it was to be deleted.
+  const note = isDefused(current as PeerResource) ? {} : changeNote(by, current, spec);
+  return { annotations: { [GATEWAYS_SINCE]: now, ...note }, spec };
+}
+
+/** A Peer led back to where it led before this run led it elsewhere; one that was led on since stays as it is. */
+export function leadBack({ by, now }: Lead, current: PeerResource): ComposedPeer {
+  if (!isLedBy(by, current)) return { annotations: {}, spec: current.spec };
+  return { annotations: { [GATEWAYS_SINCE]: now }, spec: standingChange(current)?.earlier as PeerResource['spec'] };
+}
+
+/** Whether this run led a Peer elsewhere, and it still leads there. */
+export function isLedBy({ run }: Lead['by'], peer: KubeObject): boolean {
+  return standingChange(peer)?.run === run;
 }
 
 /** Whether a Peer was made harmless, to be deleted. */

@@ -1,5 +1,6 @@
 // Everything of a fabric in a cluster, as digests: taken before and after a run, two inventories prove what it left behind.
 import { FABRIC_LABEL, fabricSelector, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims } from './claim-marks';
+import { standingChange } from './change-note';
 import type { Cluster, ListQuery } from './cluster';
 import { digestOf, sameJson } from './digest';
 import type { KubeObject } from './kube-object';
@@ -90,7 +91,12 @@ export function diffInventory(before: readonly InventoryEntry[], after: readonly
   return {
     added: after.filter(({ object }) => !earlier.has(object)).map(({ object }) => object),
     removed: before.filter(({ object }) => !later.has(object)).map(({ object }) => object),
-    changed: after.filter((entry) => earlier.has(entry.object) && !sameJson(earlier.get(entry.object), entry)).map(({ object }) => object),
+    changed: after
+      .filter(({ object, digest, claims }) => {
+        const known = earlier.get(object);
+        return known !== undefined && !(known.digest === digest && sameJson(known.claims, claims));
+      })
+      .map(({ object }) => object),
   };
 }
 
@@ -113,11 +119,13 @@ function entryOf(object: KubeObject): InventoryEntry {
     contents['spec'] = Object.fromEntries(Object.entries({ ...contents['spec'] }).filter(([field]) => !volatile.includes(field)));
   }
   const claims = readClaims<unknown>(object);
+  const change = standingChange(object);
   const marks = [MANAGED_BY_LABEL, FABRIC_LABEL, ORIGIN_LABEL].map((label) => labels[label]);
   return {
     object: describeRef(refOf(object)),
     // Of its contents, our labels and its claims' needs; not of its status, nor of what controllers fill in.
     digest: digestOf({ contents, marks, needs: claims.map(({ id, need }) => ({ id, need })) }),
     claims: claims.map(({ id }) => id),
+    ...(change === undefined ? {} : { changedBy: change.id }),
   };
 }

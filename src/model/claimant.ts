@@ -19,4 +19,6 @@ export interface InventoryEntry {
   readonly digest: string;
   /** Ids of its claims. */
   readonly claims: readonly string[];
+  /** The id under which a run claims that has changed it beside its claims, as long as it is as that run left it. */
+  readonly changedBy?: string;
 }

@@ -11,7 +11,8 @@ export interface Difference {
 const CLAIMED_KINDS = ['Import', 'Export', 'Peer', 'AccessPolicy', 'PrivilegedAccessPolicy', 'Job', 'Pod'];
 
 /**
- * What differs between two inventories of a peer, apart from what others did meanwhile: an object that only they claim is theirs.
+ * What differs between two inventories of a peer, apart from what others did meanwhile: an object that only they claim is theirs, unless
+ * this run has changed it all the same and it still is so.
  * @param own id of the run's own claim
  * @param taken ids of the claims that it took away
  * @param objects that it took away whoever claims them
@@ -33,7 +34,8 @@ export function differences(
   const ours = (entry: InventoryEntry): string => entry.claims.filter((claim) => isClaimOfOurs(entry, claim)).join();
   // A shared object that others have claimed or left meanwhile changes by that.
   const others = (entry: InventoryEntry): string => entry.claims.filter((claim) => !isClaimOfOurs(entry, claim)).join();
-  const isOurs = (entry: InventoryEntry): boolean => entry.claims.some((claim) => isClaimOfOurs(entry, claim));
+  const isChanged = ({ changedBy }: InventoryEntry): boolean => changedBy === own;
+  const isOurs = (entry: InventoryEntry): boolean => isChanged(entry) || entry.claims.some((claim) => isClaimOfOurs(entry, claim));
   // The objects of a gateway carry no claim of their own: they belong to whoever claims the gateway.
   const anchorIn = (entries: readonly InventoryEntry[]): InventoryEntry | undefined =>
     entries.find(({ object }) => /^ConfigMap [^/]+\/skyfabric-gateway$/.test(object));
@@ -49,7 +51,7 @@ export function differences(
     if (known?.digest === entry.digest || isTheirs(entry, anchor)) continue;
     // Under a claim that it took away, the run puts back what there was, and makes nothing new: that is the doing of who goes on with it.
     if (known === undefined && entry.claims.length > 0 && !entry.claims.includes(own)) continue;
-    if (known !== undefined && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
+    if (known !== undefined && !isChanged(entry) && others(known) !== others(entry) && ours(known) === ours(entry)) continue;
     found.push({
       object: entry.object,
       why: known === undefined ? 'created by this run and still there' : 'not as it was before this run',

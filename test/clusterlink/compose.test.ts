@@ -63,9 +63,10 @@ describe('a Peer', () => {
 
   test('notes when its gateways changed, and only then.', () => {
     const endpoint = { host: 'east.example', port: 443 };
-    expect(composePeer(endpoint, NOW, undefined).annotations).toEqual({});
-    expect(composePeer(endpoint, NOW, peer('east.example')).annotations).toEqual({});
-    expect(composePeer(endpoint, NOW, peer('old.example')).annotations).toEqual({ [GATEWAYS_SINCE]: NOW });
+    const lead = { by: { id: 'a', run: 'a-run' }, now: NOW };
+    expect(composePeer(endpoint, lead, undefined).annotations).toEqual({});
+    expect(composePeer(endpoint, lead, peer('east.example')).annotations).toEqual({});
+    expect(composePeer(endpoint, lead, peer('old.example')).annotations).toMatchObject({ [GATEWAYS_SINCE]: NOW });
   });
 
   test.each([

@@ -95,6 +95,20 @@ test('a shared object that others claimed or left meanwhile is no difference, as
   expect(differences([peer('1', 'other')], [peer('2', 'mine', 'other')], 'mine', NONE)).toHaveLength(1);
 });
 
+test('a shared object that this run has changed under the claims of others is its doing as long as it still is so', () => {
+  const peer = (digest: string, changedBy?: string, claims = ['other']) => ({
+    object: 'Peer ns/east',
+    digest,
+    claims,
+    ...(changedBy === undefined ? {} : { changedBy }),
+  });
+  const told = [{ object: 'Peer ns/east', why: 'not as it was before this run' }];
+  expect(differences([peer('1')], [peer('2', 'mine')], 'mine', NONE)).toEqual(told);
+  expect(differences([peer('1')], [peer('2', 'mine', ['other', 'third'])], 'mine', NONE)).toEqual(told);
+  expect(differences([peer('1')], [peer('2', 'third')], 'mine', NONE)).toEqual([]);
+  expect(differences([peer('1')], [peer('1', 'mine')], 'mine', NONE)).toEqual([]);
+});
+
 test('what a run took away it has to bring back, but what others make of it anew is theirs', () => {
   const entry = (object: string, digest: string) => ({ object, digest, claims: ['taken'] });
   const [before, after] = [

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:tls';
 import { DEFUSED } from '../../../src/clusterlink/compose-peering';
 import type { KubeObject } from '../../../src/kubernetes/kube-object';
+import { differences } from '../../../src/model/inventory';
 import type { GatewayEndpoint } from '../../../src/model/peer';
 import { generateRsaKeyPem } from '../../../src/pki/key-pair';
 import { createServingCertificate } from '../../../src/pki/serving-certificate';
@@ -31,14 +32,64 @@ async function lastState(): Promise<KubeObject | undefined> {
 const writes = (): string[] =>
   bench.requests.filter(({ method, resource }) => method !== 'GET' && resource === 'peers').map(({ verb }) => verb);
 
-test('A second ensure changes nothing; a newly observed endpoint replaces the old one, and stays when the run is undone.', async () => {
+const MOVED: GatewayEndpoint = { host: '192.0.2.9', port: 443 };
+
+test('A second ensure changes nothing; a newly observed endpoint replaces the old one, which is back when the run is undone.', async () => {
   await expect(ensure('a')).resolves.toEqual({ changed: true, note: 'created' });
   await expect(ensure('a')).resolves.toEqual({ changed: false, note: 'unchanged' });
-  const moved = { host: '192.0.2.9', port: 443 };
-  await expect(ensure('b', moved)).resolves.toEqual({ changed: true, note: 'changed' });
+  const before = await bench.inventory();
+  await expect(ensure('b', MOVED)).resolves.toEqual({ changed: true, note: 'changed' });
   await expect(release('b', 'run')).resolves.toMatchObject({ changed: true, gone: [] });
-  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [moved] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+  await expect(bench.inventory()).resolves.toEqual(before);
+});
+
+test('A Peer is led back to where it led before the run, although the claim is an earlier run’s, and however often the run led it on.', async () => {
+  await ensure('a', EAST, 'first');
+  const before = await bench.inventory();
+  await ensure('a', { host: '192.0.2.8', port: 443 });
+  await ensure('a', MOVED);
+  bench.requests.length = 0;
+  await expect(ensure('a', MOVED)).resolves.toMatchObject({ changed: false });
+  await expect(ensure('a', MOVED, 'next')).resolves.toMatchObject({ changed: false });
+  expect(writes()).toEqual([]);
+  const moved = await bench.inventory();
+  expect(differences(before, moved, 'a', new Set())).toHaveLength(1);
+  await expect(
+    bench.run('releasePeerings', { claimant: claimant('a', 'next'), peer: bench.peer, scope: 'run', selection: {} }),
+  ).resolves.toMatchObject({ changed: false });
+  await expect(release('a', 'run')).resolves.toEqual({ changed: true, note: 'led back', gone: [] });
+  await expect(bench.inventory()).resolves.toEqual(before);
+  await expect(release('a', 'run')).resolves.toEqual({ changed: false, note: 'nothing to take back', gone: [] });
   expect(Object.keys(await claimsOn(bench, REF))).toEqual(['a']);
+});
+
+test('A Peer that somebody has led on since, by a run or by hand, is not led back.', async () => {
+  await ensure('a', EAST, 'first');
+  await ensure('a', MOVED);
+  const last = { host: '192.0.2.7', port: 443 };
+  await ensure('b', last);
+  await expect(release('a', 'run')).resolves.toMatchObject({ changed: false });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [last] });
+  await bench.cluster.patch(REF, { spec: { gateways: [MOVED] } });
+  await release('b', 'run');
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [MOVED] });
+});
+
+test.each([
+  ['cannot be read', 'by hand'],
+  [
+    'holds what ClusterLink would not survive',
+    JSON.stringify({ id: 'a', run: 'a-run', earlier: { gateways: [] }, now: { gateways: [EAST] } }),
+  ],
+])('A note of where a Peer led that %s leads nowhere, and stops nobody.', async (_what, note) => {
+  await ensure('a', EAST, 'first');
+  await bench.cluster.patch(REF, { metadata: { annotations: { 'skyfabric.io/changed': note } } });
+  await expect(release('a', 'run')).resolves.toMatchObject({ changed: false });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+  await ensure('b', MOVED);
+  await release('b', 'run');
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
 });
 
 test('A reachable Peer is defused, seen to be unreachable, and only then deleted.', async () => {
