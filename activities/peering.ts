@@ -1,6 +1,6 @@
 // Peerings: the `Peer` resources by which one gateway knows the others.
 import { setTimeout as delay } from 'node:timers/promises';
-import { composePeer, doubtMs, isLedBy, leadBack, reachability, type PeerNeed } from '../src/clusterlink/compose-peering';
+import { composePeer, doubtMs, isDefused, isLedBy, leadBack, reachability, type PeerNeed } from '../src/clusterlink/compose-peering';
 import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
 import type { ImportNeed } from '../src/clusterlink/compose-import';
 import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
@@ -8,9 +8,9 @@ import type { RemotePeer, Steps } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import { readClaims } from '../src/kubernetes/claim-marks';
-import { rewriteClaims } from '../src/kubernetes/claims';
+import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
-import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { watchUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
@@ -26,7 +26,7 @@ import { probeGatewayTls } from './tls-probe';
 /** `ensurePeerings`, `awaitPeerings`, `releasePeerings`. */
 export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensurePeerings' | 'awaitPeerings' | 'releasePeerings'> {
   return {
-    async ensurePeerings({ claimant, peer, remotes, probe }) {
+    async ensurePeerings({ claimant, peer, remotes, probe, standing = false }) {
       const cluster = clusters.cluster(peer);
       const now = new Date().toISOString();
       const ensured = await inParallel(remotes, async ({ name, endpoint }) => {
@@ -35,16 +35,17 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
         compose([], undefined);
         // A Peer whose first heartbeat misses is asked again only 10 s later.
         if (probe) await probeGatewayTls({ ...endpoint, servername: name, signal: signal() });
+        if (standing) return { created: false, changed: await leadStanding(cluster, claimant.fabric, ref, compose) };
         return ensureShared(cluster, ref, compose, { claimant, need: {}, adopt: false });
       });
       return changeOf({ created: ensured.some(({ created }) => created), changed: ensured.some(({ changed }) => changed) });
     },
 
-    async awaitPeerings({ peer, remotes }) {
+    async awaitPeerings({ peer, remotes, standing = false }) {
       const cluster = clusters.cluster(peer);
       const deadline = Date.now() + withinAttempt(REACHABLE_TIMEOUT_MS);
       for (;;) {
-        const peers = await awaitReachable(cluster, peer, remotes, deadline - Date.now());
+        const peers = await awaitReachable(cluster, peer, remotes, { standing, timeoutMs: deadline - Date.now() });
         const doubt = Math.max(0, ...peers.map((object) => doubtMs(object, Date.now())));
         if (doubt === 0) return { changed: false, note: remotes.length === 1 ? 'reachable' : `${remotes.length} reachable` };
         tellProgress(`waiting ${Math.ceil(doubt / 1_000)} s for a heartbeat to the new gateways`);
@@ -75,6 +76,18 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
       return { ...note, gone: asked.filter((name) => !remaining.has(name)) };
     },
   };
+}
+
+/** Leads a Peer that is there, and is not to go, to where its gateway answers now; it stays under the claims that it has. */
+async function leadStanding(cluster: Cluster, fabric: string, ref: ObjectRef, compose: Compose<PeerNeed>): Promise<boolean> {
+  return rewriteClaims<PeerNeed>(cluster, {
+    ref,
+    fabric,
+    rewrite: (claims) => claims,
+    compose: (claims, current) =>
+      current !== undefined && isDefused(current as PeerResource) ? { spec: (current as PeerResource).spec } : compose(claims, current),
+    signal: signal(),
+  });
 }
 
 /** Leads Peers back that this run led elsewhere; says whether there were any. @param remotes default all */
@@ -153,11 +166,12 @@ async function awaitReachable(
   cluster: Cluster,
   peer: PeerAddress,
   remotes: readonly RemotePeer[],
-  timeoutMs: number,
+  { standing, timeoutMs }: { readonly standing: boolean; readonly timeoutMs: number },
 ): Promise<PeerResource[]> {
   let latest: readonly PeerResource[] = [];
   const find = (name: string): PeerResource | undefined => latest.find(({ metadata }) => metadata.name === name);
-  const missing = (): RemotePeer[] => remotes.filter((remote) => !isReachable(find(remote.name), remote.endpoint));
+  const isAwaited = (object: PeerResource | undefined): boolean => !standing || (object !== undefined && !isDefused(object));
+  const missing = (): RemotePeer[] => remotes.filter(({ name, endpoint }) => isAwaited(find(name)) && !isReachable(find(name), endpoint));
   try {
     return await watchUntil<PeerResource, PeerResource[]>(cluster, {
       query: { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace: peer.namespace },

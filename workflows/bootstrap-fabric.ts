@@ -1,5 +1,6 @@
 // BootstrapFabric: bare clusters become the peers of a fabric, and are linked.
 import { isCancellation, patched } from '@temporalio/workflow';
+import type { RemotePeer } from '../src/contract/activities';
 import { concerns } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import { emptyRegister, type Register, type RegisteredPeer } from '../src/contract/register';
@@ -8,8 +9,8 @@ import type { Residue } from '../src/contract/status';
 import { FabricError } from '../src/errors/fabric-error';
 import type { Peer } from '../src/model/peer';
 import { bootstrapRequest, type BootstrapRequest } from '../src/model/requests';
-import { linksOf, remotesOf } from '../src/model/topology';
-import { linkPeers } from './linking';
+import { linkName, linksOf, remotesOf, type Link } from '../src/model/topology';
+import { followMoved, linkPeers, type LinkHolder } from './linking';
 import { allOf, lookAtEach, type Looks } from './looks';
 import { problemOf } from './problem';
 import { readRegister, record, runOf } from './recording';
@@ -55,7 +56,12 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
       request.peers.map((peer) => peer.name),
     ).filter(({ a, b }) => names.has(a) && names.has(b));
     const places = members.map(({ peer, result }) => ({ place: peer, endpoint: result.endpoint }));
-    await linkPeers(run, places, remotesOf(links), request.clusterlink.probeGateways);
+    const { probeGateways } = request.clusterlink;
+    const holders = holdersOfMoved(request, register, members, links);
+    if (holders.length > 0 && patched('moved-gateways')) {
+      await enrol(run, request, holders);
+      await together([() => linkPeers(run, places, remotesOf(links), probeGateways), () => followMoved(run, holders, probeGateways)]);
+    } else await linkPeers(run, places, remotesOf(links), probeGateways);
     const { changed } = run;
     run.beginStage();
     await record(run, register, {
@@ -79,6 +85,41 @@ export async function BootstrapFabric(input: unknown): Promise<BootstrapResult> 
       residue,
     };
   });
+}
+
+/** The peers that hold links which this request does not make, to gateways that answered elsewhere before it. One that could not join is left alone. */
+function holdersOfMoved(
+  { peers }: BootstrapRequest,
+  register: Register,
+  members: readonly Joined[],
+  made: readonly Link[],
+): readonly LinkHolder[] {
+  const joined = new Map(members.map((member) => [member.peer.name, member]));
+  const names = new Set(made.map(linkName));
+  const known = remotesOf(register.links.filter((link) => !names.has(linkName(link))));
+  const before = new Map(register.peers.map(({ name, endpoint }) => [name, endpoint]));
+  const movedTo = (name: string): RemotePeer[] => {
+    const [now, then] = [joined.get(name)?.result.endpoint, before.get(name)];
+    const isMoved = now !== undefined && then !== undefined && !(now.host === then.host && now.port === then.port);
+    return isMoved ? [{ name, endpoint: now }] : [];
+  };
+  return register.peers
+    .filter(({ name }) => joined.has(name) || !peers.some((peer) => peer.name === name))
+    .map((peer) => ({ place: joined.get(peer.name)?.peer ?? peer, others: (known.get(peer.name) ?? []).flatMap(movedTo) }))
+    .filter(({ others }) => others.length > 0);
+}
+
+/** The run touches peers that it does not name: it is found by them as well, and proves what it undoes there. */
+async function enrol(run: Run, { peers }: BootstrapRequest, holders: readonly LinkHolder[]): Promise<void> {
+  const more = holders.filter(({ place }) => !peers.some(({ name }) => name === place.name));
+  run.touches([...peers, ...more.map(({ place }) => place)].map(({ name }) => name));
+  await together(
+    more.map(
+      ({ place }) =>
+        () =>
+          run.recordInventory(place),
+    ),
+  );
 }
 
 /** What one peer's cluster showed. */
@@ -143,14 +184,30 @@ async function enter(run: Run, request: BootstrapRequest, look: (peers: readonly
   let unsettled: Looks<unknown>['failures'] = [];
   let known: Entered['known'] = {};
   let peers = request.peers;
+  let partners: readonly string[] = [];
   while (peers.length > 0) {
-    known = await readRegister(run, { peers: peers.map(({ name }) => name), starts: true });
-    if (known.entered !== false) break;
+    const names = peers.map(({ name }) => name);
+    known = await readRegister(run, { peers: [...names, ...partners], starts: true, ...(partners.length === 0 ? {} : { settled: names }) });
+    if (known.entered !== false) {
+      const found = partnersOf(request, known.register);
+      if (found.every((name) => partners.includes(name)) || !patched('moved-gateways')) break;
+      // It may have to lead their links to gateways that move. Nobody moves up: it comes anew.
+      partners = found;
+      await run.leave();
+      continue;
+    }
     const left = await settleOwed(run, { ...request, peers }, known.owed ?? []);
     unsettled = [...unsettled, ...left.unsettled];
     peers = peers.filter(({ name }) => !unsettled.some(({ peer }) => peer === name));
   }
   return { known, unsettled, away: new Set(unsettled.map(({ peer }) => peer)), looks: await look(peers) };
+}
+
+/** The peers that are linked to those of the request, and are not named by it. */
+function partnersOf({ peers }: BootstrapRequest, register: Register | undefined): readonly string[] {
+  const names = new Set(peers.map(({ name }) => name));
+  const remotes = remotesOf(register?.links ?? []);
+  return [...new Set(peers.flatMap(({ name }) => remotes.get(name) ?? []))].filter((name) => !names.has(name)).sort();
 }
 
 /** As bootstraps did that began before `enter`. */

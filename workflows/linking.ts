@@ -1,4 +1,5 @@
 // Links, made the same way by a bootstrap, a link request and a connection: one step a peer for all its links.
+import type { RemotePeer } from '../src/contract/activities';
 import type { GatewayEndpoint } from '../src/model/peer';
 import { addressOf, type Place } from './place';
 import { type Run, type Undo } from './run';
@@ -8,6 +9,12 @@ import { together } from './together';
 export interface Linkable {
   readonly place: Place;
   readonly endpoint: GatewayEndpoint;
+}
+
+/** A peer that holds links, and where the others' gateways answer now. */
+export interface LinkHolder {
+  readonly place: Place;
+  readonly others: readonly RemotePeer[];
 }
 
 /**
@@ -47,6 +54,33 @@ export async function linkPeers(
         () =>
           run.step({ title: 'await links', peer: place }, (activities) =>
             activities.awaitPeerings({ fabric: claimant.fabric, peer: addressOf(place), remotes: others }),
+          ),
+    ),
+  );
+}
+
+/** Leads the `Peer`s that these peers have of others to where those answer now, under the claims that they have, and waits until they are reached there. */
+export async function followMoved(run: Run, holders: readonly LinkHolder[], probe: boolean): Promise<void> {
+  const { claimant } = run;
+  await together(
+    holders.map(({ place, others }) => () => {
+      const peer = addressOf(place);
+      const selection = { remotes: others.map(({ name }) => name) };
+      const undo: Undo = {
+        title: 'take back links',
+        call: { activity: 'releasePeerings', input: { claimant, peer, scope: 'run', selection } },
+      };
+      return run.step({ title: 'update links', peer: place, undo }, (activities) =>
+        activities.ensurePeerings({ claimant, peer, remotes: others, probe, standing: true }),
+      );
+    }),
+  );
+  await together(
+    holders.map(
+      ({ place, others }) =>
+        () =>
+          run.step({ title: 'await updated links', peer: place }, (activities) =>
+            activities.awaitPeerings({ fabric: claimant.fabric, peer: addressOf(place), remotes: others, standing: true }),
           ),
     ),
   );

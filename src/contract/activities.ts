@@ -132,15 +132,24 @@ export interface Steps {
   releaseGateway(input: { readonly claimant: Claimant; readonly peer: PeerAddress; readonly scope: ReleaseScope }): Promise<Change>;
 
   // activities/peering.ts
-  /** `Peer` resources on `peer` that name the remotes; each only once its gateway answers TLS (when `probe`). */
+  /**
+   * `Peer` resources on `peer` that name the remotes; each only once its gateway answers TLS (when `probe`). With `standing` those that are there
+   * are led to where the gateways answer now, and none is made or claimed.
+   */
   ensurePeerings(input: {
     readonly claimant: Claimant;
     readonly peer: PeerAddress;
     readonly remotes: readonly RemotePeer[];
     readonly probe: boolean;
+    readonly standing?: boolean;
   }): Promise<Change>;
-  /** Every remote reachable by its heartbeat. @throws unreachable */
-  awaitPeerings(input: { readonly fabric: string; readonly peer: PeerAddress; readonly remotes: readonly RemotePeer[] }): Promise<Change>;
+  /** Every remote reachable by its heartbeat; with `standing` those that have a `Peer` here. @throws unreachable */
+  awaitPeerings(input: {
+    readonly fabric: string;
+    readonly peer: PeerAddress;
+    readonly remotes: readonly RemotePeer[];
+    readonly standing?: boolean;
+  }): Promise<Change>;
   /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer` here now. */
   releasePeerings(input: {
     readonly claimant: Claimant;

@@ -1,8 +1,9 @@
-// A gateway gets another address: the `Peer`s that lead to it are back where they were when that run fails.
+// A gateway gets another address: every `Peer` that leads to it follows in the same run, and is back where it was when that run fails.
 import { createServer, type AddressInfo } from 'node:net';
 import type { PeerResource } from '../../src/clusterlink/resources';
 import type { BootstrapRequestInput } from '../../src/model/requests';
 import { deployClient, deployEcho } from '../../src/playground/simulated-cluster';
+import { readRunStatus } from '../../src/temporal/runs';
 import { FabricHarness, uniqueFabric } from '../support/fabric';
 import { final } from '../support/step-traps';
 
@@ -24,8 +25,8 @@ beforeEach(async () => {
   ]);
   await harness.succeed('BootstrapFabric', harness.bootstrapRequest(fabric, ['east', 'west']));
   await harness.succeed('ConnectServiceAcrossClusters', { fabric, service, from: ['west'], to: ['east'], deadlines });
-}, 60_000);
-afterEach(() => harness.close(), 60_000);
+}, 180_000);
+afterEach(() => harness.close(), 180_000);
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -54,6 +55,38 @@ async function expectServed(): Promise<void> {
 }
 
 test.each([
+  ['of it alone', ['west']],
+  ['that makes no links', ['east', 'west']],
+])(
+  'a gateway that is moved by a bootstrap %s takes the links of others along',
+  async (_what, peers) => {
+    const request = { ...moving(...peers), links: { kind: 'none' as const } };
+    await harness.succeed('BootstrapFabric', request);
+    expect(await portOnEast()).toBe(port);
+    await expectServed();
+    const { run, result } = await harness.run('BootstrapFabric', request);
+    expect(result?.changed).toBe(false);
+    const { steps } = await readRunStatus(run.handle);
+    expect(steps.map(({ title }) => title)).not.toContain('update links');
+  },
+  180_000,
+);
+
+test('links of others stay with a gateway that a bootstrap of it alone moves, and then fails', async () => {
+  const before = await harness.inventory(fabric);
+  harness.traps.set({ activity: 'awaitPeerings', peer: 'east' }, async (proceed) => {
+    await proceed();
+    expect(await portOnEast()).toBe(port);
+    throw final(new Error('no heartbeat'));
+  });
+  const { failure } = await harness.run('BootstrapFabric', { ...moving('west'), links: { kind: 'none' } });
+  expect(failure?.message).toContain('no heartbeat');
+  expect(failure?.details.rollback.residue).toEqual([]);
+  expect(await harness.inventory(fabric)).toEqual(before);
+  await expectServed();
+}, 180_000);
+
+test.each([
   ['of the same peers', ['east', 'west']],
   ['of one peer more', ['east', 'west', 'south']],
 ])(
@@ -70,7 +103,7 @@ test.each([
     expect(await harness.inventory(fabric)).toEqual(before);
     await expectServed();
   },
-  120_000,
+  180_000,
 );
 
 test('where the other side could not be led back, that is told and owed', async () => {
@@ -84,4 +117,4 @@ test('where the other side could not be led back, that is told and owed', async 
     { peer: 'east', object: 'Peer clusterlink-system/south', why: 'created by this run and still there' },
     { peer: 'east', object: 'Peer clusterlink-system/west', why: 'not as it was before this run' },
   ]);
-}, 120_000);
+}, 180_000);
