@@ -1,36 +1,35 @@
 // Namespaces made for a gateway. One that was there before is used as it is: not labelled, not changed, never deleted.
 import type { Claimant } from '../src/model/claimant';
-import { FabricError } from '../src/errors/fabric-error';
+import { CONTROLPLANE_OWN } from '../src/clusterlink/gateway-secrets';
+import { CLUSTERLINK_API_VERSION, CLUSTERLINK_GROUP, OPERATOR_LEASE } from '../src/clusterlink/resources';
+import { FabricError, isFabricError } from '../src/errors/fabric-error';
 import { CLAIM_PREFIX, FABRIC_LABEL, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { ensureClaim, releaseClaims } from '../src/kubernetes/claims';
+import { storedKinds } from '../src/kubernetes/discovery';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { resourceOf } from '../src/kubernetes/resource-path';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import { tellProgress, withinAttempt } from './activity-context';
 import { isMarked, type GatewayPlace } from './gateway-anchor';
+import { someOf } from './gateway-objects';
+import { inParallel } from './in-parallel';
 
 /** The namespace controller takes some seconds, longer when pods need their grace period. */
 const GONE_TIMEOUT_MS = 120_000;
 
-/** Kinds by which somebody else's use of a namespace shows. */
-const KINDS: readonly (readonly [apiVersion: string, kind: string])[] = [
-  ['v1', 'ConfigMap'],
-  ['v1', 'Secret'],
-  ['v1', 'Service'],
-  ['v1', 'ServiceAccount'],
-  ['v1', 'Pod'],
-  ['v1', 'PersistentVolumeClaim'],
-  ['apps/v1', 'Deployment'],
-  ['apps/v1', 'StatefulSet'],
-  ['apps/v1', 'DaemonSet'],
-  ['batch/v1', 'Job'],
-  ['batch/v1', 'CronJob'],
-  ['networking.k8s.io/v1', 'Ingress'],
-  ['clusterlink.net/v1alpha1', 'AccessPolicy'],
-  ['clusterlink.net/v1alpha1', 'Export'],
-  ['clusterlink.net/v1alpha1', 'Import'],
-  ['clusterlink.net/v1alpha1', 'Peer'],
-];
+/** ClusterLink's own kinds: their definitions may go at any moment, with the gateway that they were made for. */
+const CLUSTERLINK_KINDS = ['AccessPolicy', 'Export', 'Import', 'Instance', 'Peer'];
+
+/** What Kubernetes writes about other objects. */
+const ABOUT_OTHERS = ['Endpoints', 'Event'];
+
+/** By which ClusterLink's own pods elect their leaders. */
+const LEASES: readonly string[] = [CONTROLPLANE_OWN.lease, OPERATOR_LEASE];
+
+/** Label of the EndpointSlices that Kubernetes makes for a Service. */
+const SLICE_MAKER_LABEL = 'endpointslice.kubernetes.io/managed-by';
+const SLICE_MAKERS = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'];
 
 /**
  * Makes the namespace when there is none, and claims it when it is ours.
@@ -79,13 +78,14 @@ export async function releaseNamespace(
   const claims = readClaims(current);
   const lasting = claims.some((claim) => !(matches(claim) && (run === undefined || claim.run === run)));
   if (!lasting && claims.length > 0 && current.metadata.deletionTimestamp === undefined) {
-    const foreign = await findForeign(place, name);
-    if (foreign.length > 0) {
+    const { foreign, unseen } = await findForeign(place, name);
+    if (foreign.length + unseen.length > 0) {
       await disown(place, current);
-      return {
-        changed: true,
-        stays: `namespace ${name} stays, because ${foreign.slice(0, 3).join(', ')}${foreign.length > 3 ? ` and ${foreign.length - 3} more` : ''} in it ${foreign.length === 1 ? 'is' : 'are'} not ours`,
-      };
+      const why =
+        foreign.length > 0
+          ? `${someOf(foreign)} in it ${foreign.length === 1 ? 'is' : 'are'} not ours`
+          : `whether others have ${someOf(unseen)} in it may not be looked at`;
+      return { changed: true, stays: `namespace ${name} stays, because ${why}` };
     }
   }
   const { changed, removed } = await releaseClaims(cluster, { ref, fabric, matches, run, compose: () => ({}), signal });
@@ -103,22 +103,44 @@ export async function releaseNamespace(
   return { changed: true };
 }
 
-/** Objects in the namespace that are neither ours nor Kubernetes' own furniture. */
-async function findForeign({ cluster, fabric, signal }: GatewayPlace, namespace: string): Promise<string[]> {
-  const lists = await Promise.all(
-    KINDS.map(async ([apiVersion, kind]) => {
-      try {
-        return (await cluster.list<KubeObject>({ apiVersion, kind, namespace }, signal)).items;
-      } catch (error) {
-        if (isResourceMissing(error)) return [];
-        throw error;
-      }
-    }),
-  );
-  return lists
+/**
+ * Objects in the namespace that are neither ours nor Kubernetes' own furniture, of whatever kind: all of them would go with it. And
+ * the kinds that this account may not list.
+ */
+async function findForeign(
+  { cluster, fabric, signal }: GatewayPlace,
+  namespace: string,
+): Promise<{ readonly foreign: readonly string[]; readonly unseen: readonly string[] }> {
+  const others = await storedKinds(cluster, (group) => group !== CLUSTERLINK_GROUP, signal);
+  const kinds = others.filter(({ kind }) => !ABOUT_OTHERS.includes(kind));
+  const own = CLUSTERLINK_KINDS.map((kind) => ({ apiVersion: CLUSTERLINK_API_VERSION, kind }));
+  const unseen: string[] = [];
+  const lists = await inParallel([...kinds, ...own], async (kind) => {
+    try {
+      return (await cluster.list<KubeObject>({ ...kind, namespace }, signal)).items;
+    } catch (error) {
+      if (isResourceMissing(error)) return [];
+      if (!isFabricError(error, 'forbidden')) throw error;
+      const { group, resource } = resourceOf(kind);
+      unseen.push(group === '' ? resource : `${resource}.${group}`);
+      return [];
+    }
+  });
+  const listed = new Set([...kinds, ...own].map(({ apiVersion, kind }) => `${groupOf(apiVersion)} ${kind}`));
+  // Goes and stays with its owner, which is looked at itself.
+  const isOwned = ({ metadata }: KubeObject): boolean =>
+    metadata.ownerReferences?.some(
+      ({ apiVersion, kind, controller }) => controller === true && listed.has(`${groupOf(apiVersion)} ${kind}`),
+    ) === true;
+  const foreign = lists
     .flat()
-    .filter((object) => !isMarked(object, fabric) && !isFurniture(object))
+    .filter((object) => !isMarked(object, fabric) && !isFurniture(object) && !isOwned(object))
     .map((object) => describeRef(refOf(object)));
+  return { foreign, unseen: unseen.sort() };
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
 }
 
 function isFurniture(object: KubeObject & { readonly type?: string }): boolean {
@@ -127,6 +149,8 @@ function isFurniture(object: KubeObject & { readonly type?: string }): boolean {
     (kind === 'ConfigMap' && metadata.name === 'kube-root-ca.crt') ||
     (kind === 'ServiceAccount' && metadata.name === 'default') ||
     (kind === 'Secret' && object.type === 'kubernetes.io/service-account-token') ||
+    (kind === 'EndpointSlice' && SLICE_MAKERS.includes(metadata.labels?.[SLICE_MAKER_LABEL] ?? '')) ||
+    (kind === 'Lease' && LEASES.includes(metadata.name)) ||
     metadata.deletionTimestamp !== undefined
   );
 }

@@ -257,7 +257,7 @@ function annotated(object: KubeObject, revision: string): KubeObject {
 }
 
 /** The first few of a list, and how many more there are. */
-function someOf(list: readonly string[]): string {
+export function someOf(list: readonly string[]): string {
   const shown = list.slice(0, 3).join(', ');
   return list.length > 3 ? `${shown} and ${list.length - 3} more` : shown;
 }

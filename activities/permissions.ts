@@ -83,11 +83,18 @@ const BOOTSTRAP: Rights = {
 /** What makes and removes a gateway's namespace; nobody needs it where an administrator has made the namespace. */
 const NAMESPACE: Rights = {
   gateway: [
-    // Only to see whether others use it.
+    // Only to see whether others use it: every kind that Kubernetes has in namespaces. A namespace with kinds that may not be seen stays.
     ['', ['configmaps', 'secrets', 'serviceaccounts', 'persistentvolumeclaims'], ['list']],
-    ['apps', ['deployments', 'statefulsets', 'daemonsets'], ['list']],
+    ['', ['limitranges', 'podtemplates', 'replicationcontrollers', 'resourcequotas'], ['list']],
+    ['apps', ['controllerrevisions', 'daemonsets', 'deployments', 'replicasets', 'statefulsets'], ['list']],
+    ['autoscaling', ['horizontalpodautoscalers'], ['list']],
     ['batch', ['cronjobs'], ['list']],
-    ['networking.k8s.io', ['ingresses'], ['list']],
+    ['coordination.k8s.io', ['leases'], ['list']],
+    ['networking.k8s.io', ['ingresses', 'networkpolicies'], ['list']],
+    ['policy', ['poddisruptionbudgets'], ['list']],
+    [RBAC, ['roles', 'rolebindings'], ['list']],
+    ['resource.k8s.io', ['resourceclaims', 'resourceclaimtemplates'], ['list']],
+    ['storage.k8s.io', ['csistoragecapacities'], ['list']],
   ],
   everywhere: [['', ['namespaces'], ['watch', 'create', 'update', 'patch', 'delete']]],
 };

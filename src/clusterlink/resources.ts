@@ -31,6 +31,8 @@ export const INSTANCE_FINALIZER = 'instance.clusterlink.net/finalizer';
 
 /** Where the operator and its Instances live; the name is fixed in the operator. */
 export const OPERATOR_NAMESPACE = 'clusterlink-operator';
+/** The Lease by which the operator's pods elect a leader, there. Source: ClusterLink v0.4.1, cmd/cl-operator/main.go. */
+export const OPERATOR_LEASE = '2754cddd.clusterlink.net';
 
 /**
  * Keys of the attributes that access policies select by. `…Labels` are prefixes: the label's key follows, and because the

@@ -66,7 +66,7 @@ function isMetadata(value: unknown): value is Record<string, unknown> {
 }
 
 function isOwner(value: unknown): boolean {
-  return isRecord(value) && isText(value['uid']) && isText(value['kind']) && isText(value['name']);
+  return isRecord(value) && ['apiVersion', 'uid', 'kind', 'name'].every((member) => isText(value[member]));
 }
 
 function isText(value: unknown): boolean {

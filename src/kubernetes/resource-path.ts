@@ -58,11 +58,13 @@ export interface KindRef {
   readonly apiVersion: string;
   readonly kind: string;
   readonly namespace?: string | undefined;
+  /** For a kind that is not in the table, as the cluster's discovery names it; such a kind is in namespaces. */
+  readonly plural?: string | undefined;
 }
 
 /** The resource's plural name and API group, as permissions and messages give them (`''` is the core group). @throws internal */
 export function resourceOf(kind: KindRef): { readonly group: string; readonly resource: string; readonly namespaced: boolean } {
-  const resource = RESOURCES[kind.apiVersion]?.[kind.kind];
+  const resource = RESOURCES[kind.apiVersion]?.[kind.kind] ?? (kind.plural === undefined ? undefined : namespaced(kind.plural));
   if (resource === undefined)
     throw new FabricError({ code: 'internal', message: `Kind ${kind.apiVersion} ${kind.kind} is not in the table of known resources.` });
   const group = kind.apiVersion.includes('/') ? (kind.apiVersion.split('/')[0] ?? '') : '';

@@ -1,7 +1,10 @@
 import { X509Certificate } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { operatorMade } from '../../activities/gateway-objects';
+import { neededPermissions } from '../../activities/permissions';
 import type { KubeObject, ObjectRef } from '../../src/kubernetes/kube-object';
 import { createFabricAuthority } from '../../src/pki/certificate';
+import { writeKubeconfig } from '../../src/playground/api-server/server';
 import { claimantOf, inNamespace, NAMESPACE, startGatewayBench, type GatewayBench } from './gateway-bench';
 
 let bench: GatewayBench;
@@ -94,12 +97,108 @@ test.each([
   ['apps/v1', 'DaemonSet'],
   ['batch/v1', 'CronJob'],
   ['networking.k8s.io/v1', 'Ingress'],
+  ['rbac.authorization.k8s.io/v1', 'Role'],
+  ['coordination.k8s.io/v1', 'Lease'],
 ])('a namespace of ours stays with the %s %s of others', async (apiVersion, kind) => {
   await bench.install(ONE);
   await bench.cluster.create({ apiVersion, kind, metadata: { name: 'theirs', namespace: NAMESPACE } });
   const { note } = await release(ONE, 'all');
   expect(note).toContain(`because ${kind} ${NAMESPACE}/theirs in it is not ours`);
   expect(await bench.cluster.get(inNamespace(apiVersion, kind, 'theirs'))).toBeDefined();
+});
+
+describe('what others keep in a namespace of ours', () => {
+  const widget = { apiVersion: 'example.org/v1', kind: 'Widget' };
+  const defineWidgets = async (): Promise<void> => {
+    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const definition = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'widgets.example.org' },
+      spec: {
+        group: 'example.org',
+        scope: 'Namespaced',
+        names: { plural: 'widgets', singular: 'widget', kind: 'Widget', listKind: 'WidgetList' },
+        versions: [{ name: 'v1', served: true, storage: true, schema }],
+      },
+    };
+    await bench.cluster.create(definition);
+    const known = async (): Promise<boolean> =>
+      bench.cluster.list({ ...widget, plural: 'widgets' }).then(
+        () => true,
+        () => false,
+      );
+    while (!(await known())) await delay(5);
+  };
+  const create = (object: object): Promise<unknown> =>
+    bench.cluster.request({
+      method: 'POST',
+      path: `/apis/example.org/v1/namespaces/${NAMESPACE}/widgets`,
+      body: { ...widget, ...object },
+      about: widget,
+    });
+
+  test('of a kind of their own keeps it', async () => {
+    await defineWidgets();
+    await bench.install(ONE);
+    await create({ metadata: { name: 'theirs' } });
+    const { note } = await release(ONE, 'all');
+    expect(note).toBe(`removed; namespace ${NAMESPACE} stays, because Widget ${NAMESPACE}/theirs in it is not ours`);
+    expect(await bench.inventory()).toEqual([]);
+  });
+
+  test('of a kind that may not be listed keeps it, and that is told', async () => {
+    await defineWidgets();
+    const { peer, clusterlink } = bench.input(ONE);
+    const rules = neededPermissions({ peer, options: clusterlink }).map(({ group, resource, verb, namespace, name }) => ({
+      apiGroups: [group],
+      resources: [resource],
+      verbs: [verb],
+      ...(namespace === undefined ? {} : { namespaces: [namespace] }),
+      ...(name === undefined ? {} : { resourceNames: [name] }),
+    }));
+    await bench.install(ONE);
+    const token = bench.server.addToken({ user: 'limited', rules });
+    await writeKubeconfig(bench.peer.kubeconfig ?? '', [{ ...bench.server, token }]);
+    const { note } = await release(ONE, 'all');
+    expect(note).toBe(`removed; namespace ${NAMESPACE} stays, because whether others have widgets.example.org in it may not be looked at`);
+    expect(
+      (await bench.cluster.get<KubeObject>({ apiVersion: 'v1', kind: 'Namespace', name: NAMESPACE }))?.metadata.labels,
+    ).not.toHaveProperty(['skyfabric.io/fabric']);
+  });
+
+  test('is theirs, but what Kubernetes and ClusterLink put there is not', async () => {
+    const empty = await bench.contents();
+    await bench.install(ONE);
+    const slice = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4', endpoints: [], ports: [] };
+    const labels = { 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' };
+    const deployment = await bench.cluster.get<KubeObject>(inNamespace('apps/v1', 'Deployment', 'cl-dataplane'));
+    const ownerReferences = [
+      { apiVersion: 'apps/v1', kind: 'Deployment', name: 'cl-dataplane', uid: deployment?.metadata.uid ?? '', controller: true },
+    ];
+    const event = { involvedObject: { kind: 'Pod', namespace: NAMESPACE, name: 'x' } };
+    for (const object of [
+      { ...slice, metadata: { name: 'made', namespace: NAMESPACE, labels } },
+      { apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'made', namespace: NAMESPACE } },
+      { apiVersion: 'v1', kind: 'Event', metadata: { name: 'made', namespace: NAMESPACE }, ...event },
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'made', namespace: NAMESPACE, ownerReferences },
+      },
+    ])
+      await bench.cluster.create(object);
+    expect(await release(ONE, 'all')).toMatchObject({ note: 'removed' });
+    expect(await bench.contents()).toBe(empty);
+  });
+
+  test('are EndpointSlices of their own, too', async () => {
+    await bench.install(ONE);
+    const slice = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4', endpoints: [], ports: [] };
+    await bench.cluster.create({ ...slice, metadata: { name: 'theirs', namespace: NAMESPACE } } as KubeObject);
+    const { note } = await release(ONE, 'all');
+    expect(note).toContain(`because EndpointSlice ${NAMESPACE}/theirs in it is not ours`);
+  });
 });
 
 test('two claims on one gateway: it goes with the last one, whoever made it', async () => {
