@@ -11,8 +11,8 @@ import type { CertificateOptions } from '../src/model/gateway';
 import { createPeerRequest, createSiteCertificates, type KeyedCertificate } from '../src/pki/certificate';
 import { findPeerCertificateProblem, findSiteCertificateProblem, inspectCertificate } from '../src/pki/certificate-facts';
 import { keyMatchesCertificate } from '../src/pki/key-pair';
-import { marksOf, type GatewayPlace } from './gateway-anchor';
-import { PENDING_KEY_PREFIX } from './gateway-objects';
+import { isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
+import { PENDING_KEY_PREFIX, takenError } from './gateway-objects';
 
 /** The run that made a pending key. */
 const RUN_ANNOTATION = 'skyfabric.io/run';
@@ -73,6 +73,7 @@ export async function requestPeerCertificate(
 ): Promise<{ readonly requestPem: string; readonly changed: boolean }> {
   const ref = pendingKeyRef(namespace, claimant);
   const waiting = await cluster.get<SecretResource>(ref, signal);
+  if (waiting !== undefined && !isMarked(waiting, fabric)) throw takenError(ref);
   const known = decode(waiting)['request.pem'];
   if (known !== undefined && waiting?.metadata.annotations?.[RUN_ANNOTATION] === claimant.run) return { requestPem: known, changed: false };
   // A key that an earlier run left behind: nobody waits for its certificate any more.
@@ -96,12 +97,13 @@ export async function requestPeerCertificate(
  * @throws FabricError `conflict` when the key is gone, `invalid` when the certificate is not good
  */
 export async function takePendingKey(
-  { cluster, namespace, peer, signal }: GatewayPlace,
+  { cluster, fabric, namespace, peer, signal }: GatewayPlace,
   claimant: Claimant,
   certificatePem: string | undefined,
   authorityPem: string,
 ): Promise<KeyedCertificate> {
-  const keyPem = decode(await cluster.get<SecretResource>(pendingKeyRef(namespace, claimant), signal))['key.pem'];
+  const waiting = await cluster.get<SecretResource>(pendingKeyRef(namespace, claimant), signal);
+  const keyPem = waiting !== undefined && isMarked(waiting, fabric) ? decode(waiting)['key.pem'] : undefined;
   if (keyPem === undefined || certificatePem === undefined || !keyMatchesCertificate(keyPem, certificatePem)) {
     throw new FabricError({
       code: 'conflict',
@@ -116,15 +118,16 @@ export async function takePendingKey(
   return { certificatePem, keyPem };
 }
 
-/** Removes the key that waits for this claim's certificate; with a run, only that run's. */
+/** Removes the key that waits for this claim's certificate, and nobody else's Secret; with a run, only that run's. */
 export async function dropPendingKey(
-  { cluster, namespace, signal }: GatewayPlace,
+  { cluster, fabric, namespace, signal }: GatewayPlace,
   claimant: Claimant,
   run: string | undefined,
 ): Promise<boolean> {
   const ref = pendingKeyRef(namespace, claimant);
   const waiting = await cluster.get<KubeObject>(ref, signal);
-  if (waiting === undefined || (run !== undefined && waiting.metadata.annotations?.[RUN_ANNOTATION] !== run)) return false;
+  if (waiting === undefined || !isMarked(waiting, fabric)) return false;
+  if (run !== undefined && waiting.metadata.annotations?.[RUN_ANNOTATION] !== run) return false;
   return cluster.delete(ref, { uid: waiting.metadata.uid, signal });
 }
 
@@ -134,7 +137,8 @@ export function factsOf(certificatePem: string): CertificateFacts {
   return { fingerprint: fingerprint256, notAfter };
 }
 
-function pendingKeyRef(namespace: string, { id }: Claimant): ObjectRef {
+/** The Secret in which a claim's key waits for its certificate. */
+export function pendingKeyRef(namespace: string, { id }: Claimant): ObjectRef {
   return { apiVersion: 'v1', kind: 'Secret', namespace, name: `${PENDING_KEY_PREFIX}${id}` };
 }
 

@@ -43,7 +43,7 @@ import {
   wakeOperator,
   type GatewayDesign,
 } from './gateway-objects';
-import { keepEarlier, readEarlier } from './gateway-record';
+import { keepEarlier, readEarlier, refuseTakenNames } from './gateway-record';
 import { rollOut } from './gateway-rollout';
 import { inParallel } from './in-parallel';
 
@@ -64,6 +64,10 @@ export async function prepareGateway(place: GatewayPlace, input: InstallInput): 
   requireSamePeer(place, before?.data?.peer);
   requireSameMode(peer, clusterlink, before);
   requireSameAuthority(place, before, claimant.id, fingerprintOf(authorityPem));
+  await refuseTakenNames(place, claimant, {
+    record: async () => isComplete(standing) && !isAppliedBy(before, claimant) && (await needsChange(place, input, standing)),
+    key: () => goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays) === undefined,
+  });
 
   const namespaces = clusterlink.mode === 'operator' ? [peer.namespace, OPERATOR_NAMESPACE] : [peer.namespace];
   const made = await inParallel(namespaces, (namespace) => ensureNamespace(place, claimant, namespace));

@@ -125,6 +125,16 @@ export async function observeKept({ cluster, fabric, namespace, signal }: Gatewa
   return (await cluster.list<KubeObject>(query, signal)).items.filter(isKept);
 }
 
+/** That a name under which a run keeps something beside the gateway is somebody else's. */
+export function takenError(ref: ObjectRef): FabricError {
+  return new FabricError({
+    code: 'conflict',
+    message: `${describeRef(ref)} is somebody else's, and stands where this run would keep its own.`,
+    hint: 'Remove or rename it, then run this again.',
+    object: describeRef(ref),
+  });
+}
+
 /** Whether the gateway's objects include all that starts its pods, which is written last. */
 export function isComplete(standing: readonly KubeObject[]): boolean {
   const names = standing.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);

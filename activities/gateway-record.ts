@@ -6,8 +6,9 @@ import { canonicalJson } from '../src/kubernetes/digest';
 import { describeRef, refOf, type KubeObject, type ObjectMeta, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { SecretResource } from '../src/clusterlink/manifest';
 import type { Claimant } from '../src/model/claimant';
-import { gatewayClaims, marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
-import { EARLIER_PREFIX, observeGateway, startsPods } from './gateway-objects';
+import { gatewayClaims, isMarked, marksOf, type Anchor, type GatewayPlace } from './gateway-anchor';
+import { pendingKeyRef } from './gateway-certificates';
+import { EARLIER_PREFIX, observeGateway, startsPods, takenError } from './gateway-objects';
 import { awaitRolled, rollOut } from './gateway-rollout';
 import { inParallel } from './in-parallel';
 
@@ -30,6 +31,7 @@ export async function keepEarlier(
   const ref = recordRef(namespace, claimant);
   const known = await cluster.get<SecretResource>(ref, signal);
   if (known !== undefined) {
+    if (!isMarked(known, fabric)) throw takenError(ref);
     if (parse(known, ref).run === claimant.run) return;
     // Left by a run that ended without settling or undoing: what stands now is what this run found.
     await cluster.delete(ref, { uid: known.metadata.uid, signal });
@@ -48,11 +50,33 @@ export async function keepEarlier(
   );
 }
 
+/**
+ * Makes sure that nobody else's Secret has a name under which this run would keep something, before it changes anything.
+ * @param needs asked only where a name is taken: whether the run would write that Secret
+ * @throws FabricError `conflict`
+ */
+export async function refuseTakenNames(
+  { cluster, fabric, namespace, signal }: GatewayPlace,
+  claimant: Claimant,
+  needs: { readonly record: () => Promise<boolean>; readonly key: () => boolean },
+): Promise<void> {
+  const isTaken = async (ref: ObjectRef): Promise<boolean> => {
+    const found = await cluster.get<KubeObject>(ref, signal);
+    return found !== undefined && !isMarked(found, fabric);
+  };
+  const [record, key] = [recordRef(namespace, claimant), pendingKeyRef(namespace, claimant)];
+  if ((await isTaken(record)) && (await needs.record())) throw takenError(record);
+  if ((await isTaken(key)) && needs.key()) throw takenError(key);
+}
+
 /** What this very run kept; `undefined` when it kept nothing. Holds Secrets. */
-export async function readEarlier({ cluster, namespace, signal }: GatewayPlace, claimant: Claimant): Promise<EarlierGateway | undefined> {
+export async function readEarlier(
+  { cluster, fabric, namespace, signal }: GatewayPlace,
+  claimant: Claimant,
+): Promise<EarlierGateway | undefined> {
   const ref = recordRef(namespace, claimant);
   const secret = await cluster.get<SecretResource>(ref, signal);
-  const earlier = secret === undefined ? undefined : parse(secret, ref);
+  const earlier = secret === undefined || !isMarked(secret, fabric) ? undefined : parse(secret, ref);
   return earlier?.run === claimant.run ? earlier : undefined;
 }
 
@@ -81,15 +105,15 @@ export async function restoreEarlier(place: GatewayPlace, { objects }: EarlierGa
   });
 }
 
-/** Removes what is kept for this claim; with a run, only what that run kept. */
+/** Removes what is kept for this claim, and nobody else's Secret; with a run, only what that run kept. */
 export async function dropEarlier(
-  { cluster, namespace, signal }: GatewayPlace,
+  { cluster, fabric, namespace, signal }: GatewayPlace,
   claimant: Claimant,
   run: string | undefined,
 ): Promise<boolean> {
   const ref = recordRef(namespace, claimant);
   const secret = await cluster.get<SecretResource>(ref, signal);
-  if (secret === undefined || (run !== undefined && parse(secret, ref).run !== run)) return false;
+  if (secret === undefined || !isMarked(secret, fabric) || (run !== undefined && parse(secret, ref).run !== run)) return false;
   return cluster.delete(ref, { uid: secret.metadata.uid, signal });
 }
 

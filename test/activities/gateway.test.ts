@@ -195,7 +195,7 @@ describe('what others keep in a namespace of ours', () => {
   test('are EndpointSlices of their own, too', async () => {
     await bench.install(ONE);
     const slice = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4', endpoints: [], ports: [] };
-    await bench.cluster.create({ ...slice, metadata: { name: 'theirs', namespace: NAMESPACE } } as KubeObject);
+    await bench.cluster.create({ ...slice, metadata: { name: 'theirs', namespace: NAMESPACE } });
     const { note } = await release(ONE, 'all');
     expect(note).toContain(`because EndpointSlice ${NAMESPACE}/theirs in it is not ours`);
   });
@@ -303,6 +303,51 @@ describe("what is somebody else's is refused before anything is written", () => 
     // Its only request may renew everything.
     expect(await bench.run('prepareGateway', { ...bench.input(ONE), authorityPem: certificatePem })).toMatchObject({
       note: 'certificate requested',
+    });
+  });
+  describe('a Secret where a run would keep its own', () => {
+    const take = async (prefix: string, { id }: typeof ONE): Promise<ObjectRef> => {
+      const ref = inNamespace('v1', 'Secret', `${prefix}${id}`);
+      const data = { mine: Buffer.from('theirs').toString('base64') };
+      await bench.cluster.create({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: ref.name, namespace: NAMESPACE },
+        data,
+      });
+      return ref;
+    };
+    const changed = { options: { tag: 'v0.4.2' } };
+
+    test('the earlier gateway: refused where it would be kept', async () => {
+      await bench.install(ONE);
+      await take('skyfabric-earlier-', TWO);
+      await refused(changed, 'conflict', new RegExp(`^Secret ${NAMESPACE}/skyfabric-earlier-${TWO.id} is somebody else's`));
+    });
+    test('the key of a new certificate: refused where one is needed', async () => {
+      await bench.cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+      await take('skyfabric-pending-key-', TWO);
+      await refused({}, 'conflict', new RegExp(`^Secret ${NAMESPACE}/skyfabric-pending-key-${TWO.id} is somebody else's`));
+    });
+    test('left alone by a run that needs neither, and by what settles, undoes and removes', async () => {
+      await bench.install(ONE);
+      const taken = [await take('skyfabric-earlier-', ONE), await take('skyfabric-pending-key-', ONE)];
+      const later = { ...ONE, run: 'run-later' };
+      expect(await bench.install(later)).toEqual({ changed: false });
+      await bench.run('settleGateway', { claimant: later, peer: bench.peer });
+      await release(later, 'run');
+      await release(ONE, 'all');
+      for (const ref of taken) expect(await bench.cluster.get(ref)).toMatchObject({ data: { mine: expect.any(String) as string } });
+    });
+    test('taken meanwhile: what was to be written over it fails, and it stays', async () => {
+      const prepared = await bench.run('prepareGateway', bench.input(ONE));
+      expect(prepared.requestPem).toBeDefined();
+      const name = `skyfabric-pending-key-${ONE.id}`;
+      await bench.cluster.delete(inNamespace('v1', 'Secret', name));
+      const ref = await take('skyfabric-pending-key-', ONE);
+      await expect(bench.run('deployGateway', { ...bench.input(ONE), certificatePem: 'x' })).rejects.toMatchObject({ code: 'conflict' });
+      await release(ONE, 'run');
+      expect(await bench.cluster.get(ref)).toBeDefined();
     });
   });
   test('a gateway of another fabric', async () => {
