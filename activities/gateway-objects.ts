@@ -12,6 +12,7 @@ import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { isMarked, marksOf, readAnchor, type GatewayPlace } from './gateway-anchor';
+import { inParallel } from './in-parallel';
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
 
@@ -92,7 +93,7 @@ function designedNames({ peer, options }: Pick<GatewayDesign, 'peer' | 'options'
 
 /**
  * The gateway's objects as they stand: those with our labels, in the gateway's namespace, the operator's, and cluster-wide. Secrets are
- * among them, so nothing of it may be told. With a design, objects of its names that are not ours are refused.
+ * among them, so nothing of it may be told. With a design, objects of its names that are not ours are refused, wherever they stand.
  * @throws FabricError `conflict`
  */
 export async function observeGateway(
@@ -114,7 +115,10 @@ export async function observeGateway(
     listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }),
   );
   const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
-  if (design !== undefined) refuseForeign(place, found, designedNames(design));
+  if (design !== undefined) {
+    refuseForeign(place, found, designedNames(design));
+    await refuseForeignRoles(place, design);
+  }
   // What has claims of its own (an echo server, while links are measured) only stands beside the gateway.
   return found.filter((object) => isMarked(object, fabric) && !isKept(object) && readClaims(object).length === 0);
 }
@@ -248,6 +252,26 @@ function refuseForeign({ fabric, namespace, peer }: GatewayPlace, found: readonl
     hint: 'Choose another namespace on a cluster without ClusterLink, or remove that installation first (`clusterlink delete peer`, or the teardown of its fabric).',
     peer,
     object: first,
+  });
+}
+
+/** Cluster-wide, only what has our labels is listed, so what others have under the names of the design is looked for by these. */
+async function refuseForeignRoles(
+  { cluster, fabric, peer, signal }: GatewayPlace,
+  design: Pick<GatewayDesign, 'peer' | 'options'>,
+): Promise<void> {
+  const { first } = designedObjects('', { ...design, waitBeforeStop: false }, NO_PEMS);
+  const refs = first.filter(({ kind }) => CLUSTER_KINDS.some(([, known]) => known === kind)).map(refOf);
+  const standing = await inParallel(refs, (ref) => cluster.get<KubeObject>(ref, signal));
+  const names = standing.flatMap((object) => (object === undefined || isMarked(object, fabric) ? [] : [describeRef(refOf(object))]));
+  const [object] = names;
+  if (object === undefined) return;
+  throw new FabricError({
+    code: 'conflict',
+    message: `The gateway would have its own under names that somebody else uses on this cluster: ${someOf(names)}.`,
+    hint: 'Remove or rename them, or choose another namespace for the gateway: its cluster-wide names hold that of the namespace.',
+    peer,
+    object,
   });
 }
 

@@ -350,6 +350,20 @@ describe("what is somebody else's is refused before anything is written", () => 
       expect(await bench.cluster.get(ref)).toBeDefined();
     });
   });
+  test.each([
+    ['ClusterRole', 'direct', `skyfabric:${NAMESPACE}:cl-controlplane`],
+    ['ClusterRoleBinding', 'direct', `skyfabric:${NAMESPACE}:cl-controlplane`],
+    ['ClusterRole', 'operator', 'skyfabric:clusterlink-operator:cl-operator'],
+  ] as const)('a %s of our name (%s)', async (kind, mode, name) => {
+    const ref = { apiVersion: 'rbac.authorization.k8s.io/v1', kind, name };
+    await bench.cluster.create(minimal(ref));
+    await refused({ options: { mode } }, 'conflict', new RegExp(`somebody else uses on this cluster: ${kind} ${name}`));
+    const { peer, clusterlink } = bench.input(ONE, { options: { mode } });
+    const { findings } = await bench.run('preflight', { fabric: ONE.fabric, peer, clusterlink });
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'gateway', ok: false }));
+    await release(ONE, 'all');
+    expect(await bench.cluster.get(ref)).toBeDefined();
+  });
   test('a gateway of another fabric', async () => {
     await bench.install({ ...ONE, fabric: 'other' });
     await refused({}, 'conflict', /did not install/);
