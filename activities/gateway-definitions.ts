@@ -8,7 +8,8 @@ import { refOf } from '../src/kubernetes/kube-object';
 import { isAlreadyExists, isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import { tellProgress, withinAttempt } from './activity-context';
-import { ANCHOR, isMarked, marksOf, type GatewayPlace } from './gateway-anchor';
+import { marksOf, type GatewayPlace } from './gateway-anchor';
+import { findElsewhere } from './gateway-elsewhere';
 
 const ESTABLISHED_TIMEOUT_MS = 30_000;
 const GONE_TIMEOUT_MS = 60_000;
@@ -57,21 +58,17 @@ function isServed({ metadata, status }: DefinitionStatus): boolean {
   );
 }
 
-/** Removes the definitions that we made, unless a gateway is left on the cluster; those with objects stay. */
+/** Removes the definitions that any fabric made, unless anybody's gateway is left on the cluster; those with objects stay. */
 export async function removeDefinitions(place: GatewayPlace): Promise<void> {
-  const { cluster, namespace, signal } = place;
-  const anchors = await cluster.list(
-    { apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` },
-    signal,
-  );
-  if (anchors.items.some(({ metadata }) => metadata.namespace !== namespace)) return;
+  // Whoever made them: the last gateway takes them along, for nobody comes after it.
+  if ((await findElsewhere(place)).length > 0) return;
   await Promise.all(DEFINITIONS.map((definition) => removeDefinition(place, definition)));
 }
 
-async function removeDefinition({ cluster, fabric, signal }: GatewayPlace, definition: (typeof DEFINITIONS)[number]): Promise<void> {
+async function removeDefinition({ cluster, signal }: GatewayPlace, definition: (typeof DEFINITIONS)[number]): Promise<void> {
   const ref = refOf(definition);
   const standing = await cluster.get<KubeObject>(ref, signal);
-  if (standing === undefined || !isMarked(standing, fabric)) return;
+  if (standing?.metadata.labels?.[MANAGED_BY_LABEL] !== MANAGED_BY) return;
   try {
     const { items } = await cluster.list({ apiVersion: CLUSTERLINK_API_VERSION, kind: definition.spec.names.kind }, signal);
     if (items.length > 0) return;

@@ -33,6 +33,7 @@ import {
   takePendingKey,
 } from './gateway-certificates';
 import { ensureDefinitions } from './gateway-definitions';
+import { refuseElsewhere } from './gateway-elsewhere';
 import { ensureNamespace } from './gateway-namespace';
 import {
   designedObjects,
@@ -54,7 +55,7 @@ export const SLEEP_SINCE_MINOR = 30;
 
 /**
  * Namespace, claim, definitions; what stands is kept for undoing; and a certificate request, when the peer needs a new certificate.
- * @throws FabricError `conflict` for somebody else's gateway or another authority's, before anything is written; `invalid` for a change of mode
+ * @throws FabricError `conflict` for somebody else's gateway or another authority's, before anything is written, and for another gateway on the cluster; `invalid` for a change of mode
  */
 export async function prepareGateway(place: GatewayPlace, input: InstallInput): Promise<Change & { readonly requestPem?: string }> {
   const { claimant, peer, clusterlink, certificates, authorityPem } = input;
@@ -72,6 +73,7 @@ export async function prepareGateway(place: GatewayPlace, input: InstallInput): 
   const namespaces = clusterlink.mode === 'operator' ? [peer.namespace, OPERATOR_NAMESPACE] : [peer.namespace];
   const made = await inParallel(namespaces, (namespace) => ensureNamespace(place, claimant, namespace));
   const { anchor, changed: claimed } = await claimGateway(place, claimant, { options: optionsDigest(input) });
+  await refuseElsewhere(place);
   tellProgress('definitions');
   const defined = await ensureDefinitions(place);
   await beginChange(place, input, anchor, standing);

@@ -2,21 +2,19 @@
 // does not answer ends the look.
 import { DEFINITIONS } from '../src/clusterlink/definitions';
 import { looserBounds } from '../src/clusterlink/looser-bounds';
-import { CONTROLPLANE } from '../src/clusterlink/manifest';
-import { CLUSTERLINK_API_VERSION, type InstanceResource } from '../src/clusterlink/resources';
 import type { Steps } from '../src/contract/activities';
 import type { CheckFinding } from '../src/contract/results';
 import { isFabricError } from '../src/errors/fabric-error';
 import { ORIGIN_LABEL } from '../src/kubernetes/claim-marks';
 import { clusterUid, currentUser, findMissingPermissions, isIncluded, serverVersion, type ServerVersion } from '../src/kubernetes/access';
 import { digestOf } from '../src/kubernetes/digest';
-import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
+import { refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { signal, tellProgress } from './activity-context';
 import type { ActivityDeps } from './deps';
 import { isMarked, readAnchor, requireSamePeer, type GatewayPlace } from './gateway-anchor';
+import { describeElsewhere, findElsewhere } from './gateway-elsewhere';
 import { requireSameMode, SLEEP_SINCE_MINOR } from './gateway-install';
 import { observeGateway, refuseControlplaneOwn } from './gateway-objects';
 import { observeGatewayState } from './gateway-state';
@@ -171,35 +169,10 @@ async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOpt
   }
 }
 
-/** Every control plane acts on the Imports and Exports of all namespaces, so two on one cluster would fight over them. */
-async function judgeElsewhere({ cluster, fabric, namespace, signal: abort }: GatewayPlace): Promise<CheckFinding[]> {
-  const deployments = (
-    await cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, abort)
-  ).items;
-  const instances = await cluster.list<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, abort).then(
-    ({ items }) => items,
-    (error: unknown) => {
-      if (isResourceMissing(error)) return [];
-      throw error;
-    },
-  );
-  const others = [
-    ...deployments.filter(({ metadata }) => metadata.namespace !== namespace),
-    ...instances.filter(({ spec }) => spec.namespace !== namespace),
-  ];
-  if (others.length === 0) return [{ check: 'elsewhere', ok: true, message: 'no other ClusterLink is on this cluster' }];
-  const [first] = others;
-  return [
-    {
-      check: 'elsewhere',
-      ok: false,
-      message: `ClusterLink is on this cluster already: ${others.map((object) => describeRef(refOf(object))).join(', ')}`,
-      hint:
-        first !== undefined && isMarked(first, fabric)
-          ? `This cluster is a peer of fabric ${fabric} already; give --namespace ${first.metadata.namespace ?? ''}.`
-          : 'Remove that installation first: a cluster has room for one gateway.',
-    },
-  ];
+async function judgeElsewhere(place: GatewayPlace): Promise<CheckFinding[]> {
+  const [first, ...more] = await findElsewhere(place);
+  if (first === undefined) return [{ check: 'elsewhere', ok: true, message: 'no other ClusterLink is on this cluster' }];
+  return [{ check: 'elsewhere', ok: false, ...describeElsewhere(place.fabric, [first, ...more]) }];
 }
 
 /** Definitions that are there are kept, even our own of another version: replacing one could invalidate the objects that it holds. */

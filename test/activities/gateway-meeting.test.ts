@@ -90,6 +90,48 @@ test('runs that write site certificates at once do not start pods with a mixture
   expect((await deployments()).sort()).toEqual(BOTH);
 });
 
+describe('two fabrics on one cluster', () => {
+  const other = { ...TWO, fabric: 'other' };
+  const there = { peer: { namespace: 'second-system' } };
+  const definitions = async (): Promise<readonly string[]> =>
+    (await bench.cluster.list({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' })).items.map(
+      ({ metadata }) => metadata.name,
+    );
+  const removeOther = () => bench.run('releaseGateway', { claimant: other, peer: bench.input(other, there).peer, scope: 'run' });
+
+  test('that are past their preflight: the one that claims last is refused, and undone without a trace', async () => {
+    await prepare(ONE);
+    await expect(bench.run('prepareGateway', bench.input(other, there))).rejects.toMatchObject({
+      code: 'conflict',
+      message: `ClusterLink is on this cluster already: ConfigMap ${NAMESPACE}/skyfabric-gateway.`,
+    });
+    await removeOther();
+    expect(await bench.install(ONE)).toEqual({ changed: true });
+    await undo(ONE);
+    expect(await bench.inventory()).toEqual([]);
+    expect(await definitions()).toEqual([]);
+  });
+
+  test('the last gateway takes the definitions along, whichever fabric made them', async () => {
+    await prepare(ONE);
+    await expect(bench.run('prepareGateway', bench.input(other, there))).rejects.toBeDefined();
+    await undo(ONE);
+    expect(await definitions()).not.toEqual([]);
+    await removeOther();
+    expect(await definitions()).toEqual([]);
+  });
+
+  test("definitions stay while somebody else's control plane is there", async () => {
+    await bench.install(ONE);
+    const standing = await bench.cluster.get<KubeObject>(inNamespace('apps/v1', 'Deployment', 'cl-controlplane'));
+    const { spec } = standing as KubeObject & { readonly spec: unknown };
+    const theirs = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cl-controlplane', namespace: 'default' }, spec };
+    await bench.cluster.create(theirs);
+    await undo(ONE);
+    expect(await definitions()).not.toEqual([]);
+  });
+});
+
 describe('a removal that was interrupted', () => {
   beforeEach(async () => {
     await bench.install(ONE);
