@@ -31,13 +31,15 @@ export interface Released {
 
 /**
  * Takes claims back from every object of a kind. A claim that still needs other remotes than the selected ones is narrowed, and
- * keeps what it was for the run that may want it back; an object goes with its last claim.
+ * keeps what it was for the run that may want it back; an object goes with its last claim. Where everything goes, what has lost its
+ * claims does, too.
  */
 export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
   const { claimant, namespace } = release;
-  const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) =>
-    readClaims<N>(object).some((claim) => isReleased(kind, refOf(object), claim, release)),
-  );
+  const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => {
+    const claims = readClaims<N>(object);
+    return claims.length === 0 ? isEverything(release) : claims.some((claim) => isReleased(kind, refOf(object), claim, release));
+  });
   const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
   return {
     changed: outcomes.some(({ changed }) => changed),
@@ -93,11 +95,18 @@ async function releaseOne<N>(
     fabric,
     matches: (claim) => isReleased(kind, ref, claim, release) && left(claim).length === 0,
     run: scope === 'run' ? run : undefined,
+    unclaimed: isEverything(release),
     compose,
     beforeDelete,
     signal: signal(),
   });
   return { changed: narrowed || changed, removed };
+}
+
+/** Whether all that the fabric has on the cluster goes, whatever it is about. */
+function isEverything({ scope, selection }: Pick<Release<never>, 'scope' | 'selection'>): boolean {
+  const { service, remotes, claims } = selection;
+  return scope === 'all' && service === undefined && remotes === undefined && claims === undefined;
 }
 
 function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly string[], run: string): Claim<N> {

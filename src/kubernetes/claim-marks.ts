@@ -10,6 +10,7 @@ export const MANAGED_BY = 'skyfabric';
 export const FABRIC_LABEL = 'skyfabric.io/fabric';
 /** `created` or `adopted`. */
 export const ORIGIN_LABEL = 'skyfabric.io/origin';
+const MARKS: readonly string[] = [MANAGED_BY_LABEL, FABRIC_LABEL, ORIGIN_LABEL];
 /** Prefix of claim annotations; the claim's id follows. */
 export const CLAIM_PREFIX = 'claim.skyfabric.io/';
 /** What an adopted object was before, in those parts that were changed. */
@@ -107,13 +108,15 @@ export function restoredObject(object: KubeObject): KubeObject {
   const annotations = Object.entries(object.metadata.annotations ?? {}).filter(
     ([key]) => !key.startsWith(CLAIM_PREFIX) && key !== EARLIER_ANNOTATION,
   );
+  // Also where the note is lost: what is given back is not ours any more.
+  const labels = Object.entries(object.metadata.labels ?? {}).filter(([key]) => !MARKS.includes(key));
   return {
     ...(putBack({ ...object }, earlier.fields) as object),
     apiVersion: object.apiVersion,
     kind: object.kind,
     metadata: {
       ...object.metadata,
-      labels: putBack(object.metadata.labels ?? {}, earlier.labels) as Record<string, string>,
+      labels: putBack(Object.fromEntries(labels), earlier.labels) as Record<string, string>,
       annotations: putBack(Object.fromEntries(annotations), earlier.annotations) as Record<string, string>,
     },
   };

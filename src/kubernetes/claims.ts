@@ -40,6 +40,8 @@ export interface ReleaseClaimsOptions<N> {
   readonly matches: (claim: Claim<N>) => boolean;
   /** Undoes only what this run set: its claims go, or get back the need they had before. Absent: matching claims go, whoever set them. */
   readonly run?: string | undefined;
+  /** Whether an object with our labels whose claims are all lost goes too; default no: whose it is cannot be told. */
+  readonly unclaimed?: boolean | undefined;
   readonly compose: Compose<N>;
   /** What must happen before the object may go; idempotent, as it is called again when the object changes meanwhile. */
   readonly beforeDelete?: ((object: KubeObject) => Promise<void>) | undefined;
@@ -97,7 +99,7 @@ export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptio
  * @throws unavailable when others keep changing the object; and as `compose`, `beforeDelete` and the cluster do
  */
 export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsOptions<N>): Promise<ReleaseClaimsResult<N>> {
-  const { ref, fabric, matches, run, compose, beforeDelete, signal } = options;
+  const { ref, fabric, matches, run, unclaimed = false, compose, beforeDelete, signal } = options;
   const untouched = { changed: false, removed: false, remaining: [] };
   let prepared: string | undefined;
   return retryConflicts(ref, signal, async () => {
@@ -105,7 +107,8 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
     if (current === undefined || !isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return untouched;
     const before = readClaims<N>(current);
     const remaining = before.flatMap((claim) => (matches(claim) ? withoutRun(claim, run) : [claim]));
-    if (sameJson(remaining, before)) return { ...untouched, remaining: before };
+    const isLost = unclaimed && before.length === 0;
+    if (!isLost && sameJson(remaining, before)) return { ...untouched, remaining: before };
     if (remaining.length > 0) {
       const object = recomposed(compose, { ref, fabric, before, claims: remaining, current });
       if ((await replaceIfThere(cluster, object, signal)) === undefined) return 'again';
