@@ -28,7 +28,9 @@ export interface GatewayNeed {
   readonly options: string;
 }
 
-type AnchorData = Partial<Readonly<Record<'peer' | 'mode' | 'options' | 'authority' | 'appliedBy' | 'removing' | 'removedBy', string>>>;
+type AnchorData = Partial<
+  Readonly<Record<'peer' | 'mode' | 'options' | 'authority' | 'appliedBy' | 'found' | 'removing' | 'removedBy', string>>
+>;
 
 /** The anchor as it stands. */
 export interface Anchor extends KubeObject {
@@ -67,13 +69,15 @@ export function gatewayClaims(anchor: Anchor): readonly Claim<GatewayNeed>[] {
 }
 
 /**
- * Claims the gateway, and makes the anchor with its first claim.
+ * Claims the gateway, and makes the anchor with its first claim. Notes whether a gateway was found there that nobody claimed
+ * (`isFound`): its anchor or its claims were lost.
  * @throws FabricError `conflict` when the namespace holds another peer's or another fabric's gateway, `pending` while it is being removed
  */
 export async function claimGateway(
   place: GatewayPlace,
   claimant: Claimant,
   need: GatewayNeed,
+  stands: boolean,
 ): Promise<{ readonly anchor: Anchor; readonly changed: boolean }> {
   const { cluster, fabric, namespace, peer, signal } = place;
   const { id, by, run } = claimant;
@@ -93,7 +97,8 @@ export async function claimGateway(
         });
       }
       requireSamePeer(place, data?.peer);
-      return { data: { peer } };
+      const found = stands && (current === undefined || readClaims(current).length === 0);
+      return { data: { peer, ...(found ? { found: run } : {}) } };
     },
   });
   return { anchor: object, changed };
@@ -139,10 +144,16 @@ export async function releaseGatewayClaims(
   options: {
     readonly matches: (claim: Claim<GatewayNeed>) => boolean;
     readonly run: string | undefined;
-    readonly beforeDelete: (anchor: KubeObject) => Promise<void>;
+    readonly unclaimed: boolean;
+    readonly beforeDelete: (anchor: Anchor) => Promise<void>;
   },
 ): Promise<ReleaseClaimsResult<GatewayNeed>> {
   return releaseClaims<GatewayNeed>(cluster, { ref: anchorRef(namespace), fabric, signal, compose: () => ({}), ...options });
+}
+
+/** Whether the gateway stood before anybody claimed it: then no run that fails may take it away. */
+export function isFound(anchor: Anchor | undefined): boolean {
+  return anchor?.data?.found !== undefined;
 }
 
 /** Whether this run is the one that changed the gateway last. */

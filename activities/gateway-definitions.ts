@@ -10,6 +10,7 @@ import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import { tellProgress, withinAttempt } from './activity-context';
 import { marksOf, type GatewayPlace } from './gateway-anchor';
 import { findElsewhere } from './gateway-elsewhere';
+import { inParallel } from './in-parallel';
 
 const ESTABLISHED_TIMEOUT_MS = 30_000;
 const GONE_TIMEOUT_MS = 60_000;
@@ -58,20 +59,20 @@ function isServed({ metadata, status }: DefinitionStatus): boolean {
   );
 }
 
-/** Removes the definitions that any fabric made, unless anybody's gateway is left on the cluster; those with objects stay. */
-export async function removeDefinitions(place: GatewayPlace): Promise<void> {
+/** Removes the definitions that any fabric made, unless anybody's gateway is left on the cluster; those with objects stay. Says whether any went. */
+export async function removeDefinitions(place: GatewayPlace): Promise<boolean> {
   // Whoever made them: the last gateway takes them along, for nobody comes after it.
-  if ((await findElsewhere(place)).length > 0) return;
-  await Promise.all(DEFINITIONS.map((definition) => removeDefinition(place, definition)));
+  if ((await findElsewhere(place)).length > 0) return false;
+  return (await inParallel(DEFINITIONS, (definition) => removeDefinition(place, definition))).includes(true);
 }
 
-async function removeDefinition({ cluster, signal }: GatewayPlace, definition: (typeof DEFINITIONS)[number]): Promise<void> {
+async function removeDefinition({ cluster, signal }: GatewayPlace, definition: (typeof DEFINITIONS)[number]): Promise<boolean> {
   const ref = refOf(definition);
   const standing = await cluster.get<KubeObject>(ref, signal);
-  if (standing?.metadata.labels?.[MANAGED_BY_LABEL] !== MANAGED_BY) return;
+  if (standing?.metadata.labels?.[MANAGED_BY_LABEL] !== MANAGED_BY) return false;
   try {
     const { items } = await cluster.list({ apiVersion: CLUSTERLINK_API_VERSION, kind: definition.spec.names.kind }, signal);
-    if (items.length > 0) return;
+    if (items.length > 0) return false;
   } catch (error) {
     // Not served, so it has no objects.
     if (!isResourceMissing(error)) throw error;
@@ -86,4 +87,5 @@ async function removeDefinition({ cluster, signal }: GatewayPlace, definition: (
     signal,
     onProgress: tellProgress,
   });
+  return true;
 }

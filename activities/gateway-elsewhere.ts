@@ -4,6 +4,7 @@ import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { CLUSTERLINK_API_VERSION, type InstanceResource } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../src/kubernetes/claim-marks';
+import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { ANCHOR, isMarked, type GatewayPlace } from './gateway-anchor';
@@ -11,10 +12,7 @@ import { ANCHOR, isMarked, type GatewayPlace } from './gateway-anchor';
 /** Gateways in other namespaces, whoever made them: anchors of any fabric, control planes, and what the operator makes them from. */
 export async function findElsewhere({ cluster, namespace, signal }: GatewayPlace): Promise<readonly KubeObject[]> {
   const [anchors, deployments, instances] = await Promise.all([
-    cluster.list<KubeObject>(
-      { apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` },
-      signal,
-    ),
+    listAnchors(cluster, signal),
     cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, signal),
     cluster.list<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, signal).catch((error: unknown) => {
       if (isResourceMissing(error)) return { items: [] };
@@ -25,6 +23,18 @@ export async function findElsewhere({ cluster, namespace, signal }: GatewayPlace
     ...[...anchors.items, ...deployments.items].filter(({ metadata }) => metadata.namespace !== namespace),
     ...instances.items.filter(({ spec }) => spec.namespace !== namespace),
   ];
+}
+
+/** Whether a gateway of ours stands in another namespace of the cluster. */
+export async function isGatewayElsewhere({ cluster, namespace, signal }: GatewayPlace): Promise<boolean> {
+  return (await listAnchors(cluster, signal)).items.some(({ metadata }) => metadata.namespace !== namespace);
+}
+
+function listAnchors(cluster: Cluster, signal: AbortSignal): Promise<{ readonly items: readonly KubeObject[] }> {
+  return cluster.list<KubeObject>(
+    { apiVersion: 'v1', kind: 'ConfigMap', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`, fieldSelector: `metadata.name=${ANCHOR}` },
+    signal,
+  );
 }
 
 /** What `findElsewhere` found, in words, and what to do about it. */

@@ -5,7 +5,7 @@ import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { serverVersion } from '../src/kubernetes/access';
 import { digestOf } from '../src/kubernetes/digest';
-import type { KubeObject } from '../src/kubernetes/kube-object';
+import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isRoleMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
@@ -15,6 +15,7 @@ import {
   claimGateway,
   gatewayClaims,
   isAppliedBy,
+  isFound,
   noteApplied,
   readAnchor,
   requireSameAuthority,
@@ -45,6 +46,7 @@ import {
   type GatewayDesign,
 } from './gateway-objects';
 import { keepEarlier, readEarlier, refuseTakenNames } from './gateway-record';
+import { isLeaving, tellRemains } from './gateway-remains';
 import { rollOut } from './gateway-rollout';
 import { inParallel } from './in-parallel';
 
@@ -60,8 +62,12 @@ export const SLEEP_SINCE_MINOR = 30;
 export async function prepareGateway(place: GatewayPlace, input: InstallInput): Promise<Change & { readonly requestPem?: string }> {
   const { claimant, peer, clusterlink, certificates, authorityPem } = input;
   tellProgress('looking at what stands');
-  const [standing, before] = await Promise.all([observeGateway(place, { peer, options: clusterlink }), readAnchor(place)]);
-  if (before === undefined) await refuseControlplaneOwn(place);
+  // The anchor is made first and goes last: what stands when it was not there has lost it.
+  const before = await readAnchor(place);
+  const standing = await observeGateway(place, { peer, options: clusterlink });
+  refuseLeaving(place, standing);
+  const stands = standing.some(({ metadata }) => metadata.namespace === peer.namespace);
+  if (before === undefined && !stands) await refuseControlplaneOwn(place);
   requireSamePeer(place, before?.data?.peer);
   requireSameMode(peer, clusterlink, before);
   requireSameAuthority(place, before, claimant.id, fingerprintOf(authorityPem));
@@ -72,7 +78,7 @@ export async function prepareGateway(place: GatewayPlace, input: InstallInput): 
 
   const namespaces = clusterlink.mode === 'operator' ? [peer.namespace, OPERATOR_NAMESPACE] : [peer.namespace];
   const made = await inParallel(namespaces, (namespace) => ensureNamespace(place, claimant, namespace));
-  const { anchor, changed: claimed } = await claimGateway(place, claimant, { options: optionsDigest(input) });
+  const { anchor, changed: claimed } = await claimGateway(place, claimant, { options: optionsDigest(input) }, stands);
   await refuseElsewhere(place);
   tellProgress('definitions');
   const defined = await ensureDefinitions(place);
@@ -107,6 +113,7 @@ export async function deployGateway(
   }
   requireSameAuthority(place, anchor, claimant.id, fingerprintOf(authorityPem));
   const standing = await observeGateway(place, { peer, options: clusterlink });
+  refuseLeaving(place, standing);
   const good = goodPeerCertificate(peer.name, standing, authorityPem, certificates.renewBeforeDays);
   if (!(await beginChange(place, input, anchor, standing)) && good !== undefined) {
     return { changed: false, note: 'unchanged', certificate: factsOf(good.certificatePem) };
@@ -119,7 +126,7 @@ export async function deployGateway(
   await rollOut(place, {
     standing,
     ...objects,
-    write: (object) => place.cluster.apply(object, { signal: place.signal }),
+    write: async (object) => refuseLeaving(place, [(await place.cluster.apply(object, { signal: place.signal })).object]),
     onSecrets: () => requireSiteCertificates(place, site),
   });
   if (await isOperatorGatewayBroken(place, standing)) await wakeOperator(place, standing);
@@ -138,7 +145,7 @@ async function beginChange(place: GatewayPlace, input: InstallInput, anchor: Anc
   if (isAppliedBy(anchor, claimant)) return true;
   if (!(await needsChange(place, input, standing))) return false;
   // What another run has only begun to make is no earlier state: putting it back would take away what that run goes on to make.
-  if (isComplete(standing)) await keepEarlier(place, claimant, anchor, standing);
+  if (isComplete(standing) || isFound(anchor)) await keepEarlier(place, claimant, anchor, standing);
   await noteApplied(place, claimant, anchor, {
     mode: clusterlink.mode,
     options: optionsDigest(input),
@@ -167,6 +174,20 @@ async function needsChange(place: GatewayPlace, input: InstallInput, standing: r
 async function designOf({ cluster, signal }: GatewayPlace, { peer, clusterlink }: InstallInput): Promise<GatewayDesign> {
   const { minor } = await serverVersion(cluster, signal);
   return { peer, options: clusterlink, waitBeforeStop: Number.parseInt(minor, 10) >= SLEEP_SINCE_MINOR };
+}
+
+/** @throws FabricError `pending` while an object of the gateway is being deleted: what is written to it goes with it */
+function refuseLeaving({ peer }: GatewayPlace, objects: readonly KubeObject[]): void {
+  const leaving = objects.filter(isLeaving);
+  const [first] = leaving;
+  if (first === undefined) return;
+  throw new FabricError({
+    code: 'pending',
+    message: `${tellRemains(leaving)}.`,
+    hint: 'It is made anew once it is gone; if it stays, see why whoever set its finalizers does not take them off.',
+    peer,
+    object: describeRef(refOf(first)),
+  });
 }
 
 function fingerprintOf(authorityPem: string): string {

@@ -4,15 +4,20 @@ import { INSTANCE_FINALIZER, OPERATOR_NAMESPACE } from '../src/clusterlink/resou
 import { PEER } from '../src/clusterlink/shared-kind';
 import type { Change, ReleaseScope } from '../src/contract/activities';
 import { isFabricError } from '../src/errors/fabric-error';
-import type { Claim } from '../src/kubernetes/claim-marks';
+import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { rewriteClaims } from '../src/kubernetes/claims';
+import { OPERATOR_KINDS } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isObjectMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil, watchUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
 import { tellProgress, withinAttempt } from './activity-context';
 import {
+  ANCHOR,
   gatewayClaims,
   isAppliedBy,
+  isFound,
+  isMarked,
   isRemovalLost,
   noteRemoval,
   readAnchor,
@@ -26,6 +31,7 @@ import { removeDefinitions } from './gateway-definitions';
 import { releaseNamespace } from './gateway-namespace';
 import { controlplaneOwn, observeGateway, observeKept, operatorMade, startsPods } from './gateway-objects';
 import { dropEarlier, nameOf, readEarlier, restoreEarlier } from './gateway-record';
+import { awaitGone, findRemains, isLeaving } from './gateway-remains';
 import { inParallel } from './in-parallel';
 import { listShared } from './managed';
 import { removePeer } from './remove-peer';
@@ -50,7 +56,15 @@ export async function releaseGateway(
   const anchor = await readAnchor(place);
   const restored =
     anchor !== undefined && scope === 'run' && isAppliedBy(anchor, claimant) && (await putEarlierBack(place, claimant, anchor));
-  const released = await releaseGatewayAndNamespaces(place, claimant, matches, run, releaseConnections);
+  const released = await releaseGatewayAndNamespaces(place, claimant, {
+    scope,
+    matches,
+    run,
+    unclaimed: scope === 'all',
+    releaseConnections,
+  });
+  // What is left of a peer that leaves would be nobody's.
+  if (scope === 'all') await awaitGone(place, await findRemains(place));
   return { changed: restored || released.changed, note: [restored ? 'put back as it was' : released.note, ...released.stays].join('; ') };
 }
 
@@ -63,29 +77,84 @@ export async function finishRemoval(place: GatewayPlace, claimant: Claimant, rel
   if (anchor === undefined || !isRemovalLost(anchor, claimant)) return false;
   // Nobody could claim it since, so these are the claims that it was removed from.
   const ids = gatewayClaims(anchor).map(({ id }) => id);
-  await releaseGatewayAndNamespaces(place, claimant, ({ id }) => ids.includes(id), undefined, releaseConnections);
+  const matches = ({ id }: Claim<unknown>): boolean => ids.includes(id);
+  await releaseGatewayAndNamespaces(place, claimant, { scope: 'claim', matches, run: undefined, unclaimed: true, releaseConnections });
   return true;
+}
+
+interface GatewayRelease {
+  readonly scope: ReleaseScope;
+  readonly matches: (claim: Claim<unknown>) => boolean;
+  readonly run: string | undefined;
+  /** Whether a gateway goes of which all claims are lost. */
+  readonly unclaimed: boolean;
+  readonly releaseConnections: ReleaseConnections;
 }
 
 async function releaseGatewayAndNamespaces(
   place: GatewayPlace,
   claimant: Claimant,
-  matches: (claim: Claim<unknown>) => boolean,
-  run: string | undefined,
-  releaseConnections: ReleaseConnections,
+  { scope, matches, run, unclaimed, releaseConnections }: GatewayRelease,
 ): Promise<{ readonly changed: boolean; readonly note: string; readonly stays: readonly string[] }> {
-  const beforeDelete = (anchor: KubeObject): Promise<void> => removeGateway(place, claimant, anchor, releaseConnections);
-  const released = await releaseGatewayClaims(place, { matches, run, beforeDelete });
+  const all = scope === 'all';
+  const outcome = { leftAsFound: false };
+  const beforeDelete = async (anchor: Anchor): Promise<void> => {
+    outcome.leftAsFound = scope === 'run' && isFound(anchor);
+    if (outcome.leftAsFound) await leaveAsFound(place, claimant);
+    else await removeGateway(place, claimant, { anchor, isLost: unclaimed && gatewayClaims(anchor).length === 0, releaseConnections });
+  };
+  const released = await releaseGatewayClaims(place, { matches, run, unclaimed, beforeDelete });
+  const { leftAsFound } = outcome;
+  const lost = all && !released.removed && (await removeLost(place, claimant, releaseConnections));
+  const removed = lost || (released.removed && !leftAsFound);
   // Whatever still stands belongs to other claims: only this claim's own remains are cleared away.
-  const dropped = released.removed ? [] : await inParallel([dropEarlier, dropPendingKey], (drop) => drop(place, claimant, run));
+  const dropped = removed ? [] : await inParallel([dropEarlier, dropPendingKey], (drop) => drop(place, claimant, run));
   const namespaces = [];
-  for (const namespace of [OPERATOR_NAMESPACE, place.namespace]) namespaces.push(await releaseNamespace(place, namespace, matches, run));
-  const note = released.removed ? 'removed' : `claim taken back; ${released.remaining.length} left`;
+  for (const namespace of [OPERATOR_NAMESPACE, place.namespace]) {
+    if (all) await claimLostNamespace(place, claimant, namespace);
+    if (leftAsFound && (await isLastClaim(place, namespace, matches))) continue;
+    namespaces.push(await releaseNamespace(place, namespace, matches, run));
+  }
+  const note = removed ? 'removed' : leftAsFound ? 'left as it was found' : `claim taken back; ${released.remaining.length} left`;
   return {
-    changed: released.changed || dropped.includes(true) || namespaces.some(({ changed }) => changed),
-    note: released.changed ? note : 'nothing of this run stood',
+    changed: lost || released.changed || dropped.includes(true) || namespaces.some(({ changed }) => changed),
+    note: lost || released.changed ? note : 'nothing of this run stood',
     stays: namespaces.flatMap(({ stays }) => stays ?? []),
   };
+}
+
+/** Removes what stands of a gateway whose anchor is gone, or going: somebody deleted it, or its namespace. Says whether anything did. */
+async function removeLost(place: GatewayPlace, claimant: Claimant, releaseConnections: ReleaseConnections): Promise<boolean> {
+  const anchor = await readAnchor(place);
+  if (anchor !== undefined && !isLeaving(anchor)) return false;
+  const stands = (await findRemains(place)).some(({ kind }) => kind !== 'Namespace');
+  if (!stands) return removeDefinitions(place);
+  await removeGateway(place, claimant, { anchor, isLost: true, releaseConnections });
+  return true;
+}
+
+/** Gives back a gateway that stood before anybody claimed it, as this run found it. */
+async function leaveAsFound(place: GatewayPlace, claimant: Claimant): Promise<void> {
+  const earlier = await readEarlier(place, claimant);
+  if (earlier !== undefined) await restoreEarlier(place, earlier, false);
+}
+
+/** Whether a namespace of ours would go with these claims. */
+async function isLastClaim({ cluster, fabric, signal }: GatewayPlace, name: string, matches: GatewayRelease['matches']): Promise<boolean> {
+  const namespace = await cluster.get<KubeObject>({ apiVersion: 'v1', kind: 'Namespace', name }, signal);
+  return namespace !== undefined && isMarked(namespace, fabric) && readClaims(namespace).every(matches);
+}
+
+/** Claims a namespace of ours that has lost its claims, so that it is released like any other. */
+async function claimLostNamespace({ cluster, fabric, signal }: GatewayPlace, claimant: Claimant, name: string): Promise<void> {
+  const { id, by, run } = claimant;
+  await rewriteClaims<object>(cluster, {
+    ref: { apiVersion: 'v1', kind: 'Namespace', name },
+    fabric,
+    rewrite: (claims) => (claims.length > 0 ? claims : [{ id, by, run, need: {} }]),
+    compose: () => ({}),
+    signal,
+  });
 }
 
 /** Puts back what this run found, where a claim outlasts this run's and nobody has come to rely on what this run made of the gateway. */
@@ -106,18 +175,24 @@ async function putEarlierBack(place: GatewayPlace, claimant: Claimant, anchor: A
   return true;
 }
 
+interface GatewayRemoval {
+  readonly anchor: Anchor | undefined;
+  /** Whether the anchor or the claims on it were lost, and maybe what it noted with them. */
+  readonly isLost: boolean;
+  readonly releaseConnections: ReleaseConnections;
+}
+
 /** Removes all that we made for the gateway but its anchor and namespace. Goes on wherever an earlier try stopped. */
 async function removeGateway(
   place: GatewayPlace,
   claimant: Claimant,
-  anchor: KubeObject,
-  releaseConnections: ReleaseConnections,
+  { anchor, isLost, releaseConnections }: GatewayRemoval,
 ): Promise<void> {
-  await noteRemoval(place, claimant, anchor);
+  if (anchor !== undefined) await noteRemoval(place, claimant, anchor);
   tellProgress('imports, exports, peers and policies');
   await releaseConnections();
   await removePeers(place);
-  const standing = await observeGateway(place);
+  const standing = [...(await observeGateway(place)), ...(isLost && anchor?.data?.mode === undefined ? await observeOperator(place) : [])];
   tellProgress('control plane and data plane');
   await removeInstances(
     place,
@@ -127,12 +202,37 @@ async function removeGateway(
     place,
     standing.filter((object) => object.kind !== 'Instance' && startsPods(object)),
   );
-  await awaitPodsGone(place);
+  const kept = await observeKept(place);
+  const rest = [...standing.filter((object) => !startsPods(object)), ...kept];
+  // Where the anchor is lost, only our marks tell that the pods here, and what the control plane has made without marks, are this
+  // gateway's. So they go before the last of what is marked.
+  if (anchor !== undefined || [...standing, ...kept].some(({ metadata }) => metadata.namespace === place.namespace)) {
+    await awaitPodsGone(place);
+    await removeByName(place, controlplaneOwn(place.namespace));
+  }
   tellProgress('Secrets, permissions and Services');
-  await removeObjects(place, [...standing.filter((object) => !startsPods(object)), ...(await observeKept(place))]);
-  await removeByName(place, controlplaneOwn(place.namespace));
+  await removeObjects(place, rest);
+  // Finalizers may hold what was deleted. A definition would stay with the last object of it, and the anchor tells of all of them.
+  await awaitGone(
+    place,
+    (await findRemains(place)).filter((object) => isLeaving(object) && !isFrame(object)),
+  );
   tellProgress('definitions');
   await removeDefinitions(place);
+}
+
+/** What goes after all the rest. */
+function isFrame({ kind, metadata }: KubeObject): boolean {
+  return kind === 'Namespace' || (kind === 'ConfigMap' && metadata.name === ANCHOR);
+}
+
+/** The operator and its Instances, where nothing notes whether there is one. */
+async function observeOperator(place: GatewayPlace): Promise<readonly KubeObject[]> {
+  const kinds = OPERATOR_KINDS.map(([, kind]) => kind);
+  return (await findRemains(place)).filter(
+    ({ kind, metadata: { namespace } }) =>
+      kind === 'Instance' || (namespace === OPERATOR_NAMESPACE && namespace !== place.namespace && kinds.includes(kind)),
+  );
 }
 
 /** Peers go one by one with the control plane still there, so that none of their heartbeats is left armed. */

@@ -145,13 +145,15 @@ async function judgeNamespace({ cluster, namespace, signal: abort }: GatewayPlac
 
 async function judgeGateway(place: GatewayPlace, peer: Peer, options: GatewayOptions): Promise<CheckFinding[]> {
   try {
-    const [standing, anchor] = await Promise.all([observeGateway(place, { peer, options }), readAnchor(place)]);
+    const anchor = await readAnchor(place);
+    const standing = await observeGateway(place, { peer, options });
     const removing = anchor?.data?.removing;
     if (removing !== undefined) {
       const message = `a gateway is being removed, last tried at ${removing}: if that was interrupted, it is finished before a new one is installed`;
       return [{ check: 'gateway', ok: true, message }];
     }
-    if (anchor === undefined) await refuseControlplaneOwn(place);
+    const stands = standing.some(({ metadata }) => metadata.namespace === place.namespace);
+    if (anchor === undefined && !stands) await refuseControlplaneOwn(place);
     requireSamePeer(place, anchor?.data?.peer);
     requireSameMode(peer, options, anchor);
     return [
