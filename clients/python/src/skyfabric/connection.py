@@ -9,11 +9,12 @@ from datetime import timedelta
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from . import forks
 from .codec import data_converter
 from .errors import ForbiddenError, InvalidError, NotFoundError, SkyfabricError, UnreachableError
+from .texts import require_texts
 
 _DEFAULT_ADDRESS = "127.0.0.1:7233"
 #: How long the server may take to answer.
@@ -26,7 +27,6 @@ async def connect_temporal(
     namespace: str | None = None,
     profile: str | None = None,
     codec_keys: str | None = None,
-    runtime: Runtime | None = None,
 ) -> Client:
     """Connects, and makes sure that the namespace exists.
 
@@ -35,6 +35,8 @@ async def connect_temporal(
     Raises what ``data_converter`` raises; ``InvalidError`` for a bad configuration, ``UnreachableError`` when nothing answers,
     ``NotFoundError`` for the namespace, ``ForbiddenError`` when the server refuses us.
     """
+    given = {"address": address, "namespace": namespace, "profile": profile}
+    require_texts(**{name: value for name, value in given.items() if value})
     converter = data_converter(codec_keys or os.environ.get("SKYFABRIC_CODEC_KEYS") or None)
     try:
         settings = ClientConfig.load_client_connect_config(profile)
@@ -47,7 +49,8 @@ async def connect_temporal(
     settings["namespace"] = namespace or settings.get("namespace") or "default"
     where, space = settings["target_host"], settings["namespace"]
     try:
-        client = await asyncio.wait_for(Client.connect(**settings, data_converter=converter, runtime=runtime), RPC_TIMEOUT.total_seconds())
+        connecting = Client.connect(**settings, data_converter=converter, runtime=forks.own_runtime())
+        client = await asyncio.wait_for(connecting, RPC_TIMEOUT.total_seconds())
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=space), timeout=RPC_TIMEOUT)
     except (RuntimeError, ValueError, asyncio.TimeoutError, RPCError) as error:
         raise _connect_error(error, where, space) from error
@@ -61,6 +64,8 @@ def _connect_error(error: Exception, address: str, namespace: str) -> SkyfabricE
             f"the Temporal server at {address} has no namespace {namespace}",
             hint=f"Create it (temporal operator namespace create --namespace {namespace}) or name another.",
         )
+    if status == RPCStatusCode.INVALID_ARGUMENT:
+        return InvalidError(f"the Temporal server at {address} takes no namespace {namespace}: {error}", hint="Name another namespace.")
     if status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
         return ForbiddenError(
             f"the Temporal server at {address} refuses access to namespace {namespace}: {error}",

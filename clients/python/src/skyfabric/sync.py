@@ -15,13 +15,11 @@ from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from temporalio.runtime import Runtime, TelemetryConfig
-
 from . import client as asynchronous
-from . import requests
+from . import forks, requests
 from . import run as asynchronous_run
 from .answers import OwedCleanup, Register, RunStatus
-from .background import BackgroundLoop
+from .background import BackgroundLoop, await_left
 from .connection import connect_temporal
 from .errors import SkyfabricError
 from .prepared import R, Request
@@ -93,8 +91,6 @@ class Client:
         self._closed = False
         self._opening = threading.Lock()
         self._opened: _Opened | None = None
-        #: Of the process that this one was forked from: not touched, not even to be taken down.
-        self._inherited: list[object] = []
         self._ask(_nothing)
         _CLIENTS.add(self)
         self.bootstrap = Call(self, requests.bootstrap)
@@ -119,6 +115,7 @@ class Client:
             self._closed = True
             opened, self._opened = self._opened, None
         if opened is not None:
+            opened.forget_owner()
             opened.loop.close()
 
     def submit(self, request: Request[R]) -> Run[R]:
@@ -154,7 +151,10 @@ class Client:
             if self._closed:
                 raise SkyfabricError("this client is closed", code="invalid", hint="Make another one.")
             if self._opened is None:
-                self._opened = _Opened(self._target, self._task_queue, forked=len(self._inherited) > 0)
+                self._opened = _Opened(self._target, self._task_queue)
+                # Without it, a client that is dropped and not closed would leave a thread.
+                self._opened.dropped = weakref.finalize(self, self._opened.loop.leave)
+                self._opened.dropped.atexit = False
             opened = self._opened
         try:
             return opened.loop.run(question(opened.client))
@@ -163,8 +163,9 @@ class Client:
 
     def _after_fork(self) -> None:
         """A fork has neither its parent's threads nor those of the SDK's core, and somebody may have held the lock."""
-        self._inherited.append(self._opened)
         self._opening = threading.Lock()
+        if self._opened is not None:
+            self._opened.forget_owner()
         self._opened = None
 
 
@@ -185,6 +186,7 @@ def _close_all() -> None:
     """The SDK's core has threads of its own: one that reports to an interpreter which is gone takes the whole process down."""
     for client in list(_CLIENTS):
         client.close()
+    await_left()
 
 
 async def _nothing(_client: asynchronous.Client) -> None:
@@ -194,12 +196,19 @@ async def _nothing(_client: asynchronous.Client) -> None:
 class _Opened:
     """A connection, and the loop that it lives on."""
 
-    def __init__(self, target: dict[str, str | None], task_queue: str | None, *, forked: bool) -> None:
+    #: What ends the loop when the client is dropped.
+    dropped: weakref.finalize[..., Client] | None = None
+
+    def __init__(self, target: dict[str, str | None], task_queue: str | None) -> None:
         self.loop = BackgroundLoop()
-        runtime = Runtime(telemetry=TelemetryConfig()) if forked else None
+        forks.watch(self.loop)
         try:
-            temporal = self.loop.run(connect_temporal(**target, runtime=runtime))
+            self.client = asynchronous.Client(self.loop.run(connect_temporal(**target)), task_queue=task_queue)
         except BaseException:
             self.loop.close()
             raise
-        self.client = asynchronous.Client(temporal, task_queue=task_queue)
+
+    def forget_owner(self) -> None:
+        """Lets the client be dropped, and does nothing."""
+        if self.dropped is not None:
+            self.dropped.detach()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -116,6 +118,25 @@ def test_a_forked_process_goes_on_with_the_client_of_its_parent(given: dict[str,
                 os._exit(0 if same else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert client.status(given["fabric"])["peers"] == peers
+
+
+_FORKED = """
+import os, sys, skyfabric.sync
+client = skyfabric.sync.Client()
+assert client.status(sys.argv[1])["peers"]
+child = os.fork()
+if child == 0:
+    assert client.status(sys.argv[1])["peers"]
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert client.status(sys.argv[1])["peers"]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_process_ends_in_good_order(given: dict[str, Any]) -> None:
+    told = subprocess.run([sys.executable, "-c", _FORKED, given["fabric"]], timeout=60, check=False, capture_output=True, text=True)  # noqa: S603
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 def test_only_runs_that_go_on_can_be_cancelled(given: dict[str, Any]) -> None:
