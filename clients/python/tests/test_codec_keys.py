@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
@@ -87,6 +88,12 @@ def test_two_keys_of_one_id_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "keys", f'{{"current": "k1", "keys": {{"k1": "{new_key()}", "k1": "{new_key()}"}}}}')
     with pytest.raises(InvalidError, match="two keys with the same id"):
         read_codec_keys(path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", 3])
+def test_a_name_that_no_file_has_is_refused(name: Any) -> None:
+    with pytest.raises(InvalidError, match="no file can have this name"):
+        read_codec_keys(name)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")

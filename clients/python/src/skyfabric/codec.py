@@ -19,6 +19,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 
 from .errors import ForbiddenError, InvalidError, NotFoundError
+from .files import UnfitFileError, read_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,7 +28,6 @@ _ENCODING = b"binary/encrypted"
 _KEY_ID = "encryption-key-id"
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
-_MOST_BYTES = 1024 * 1024
 _KEY_ID_SHAPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 
 
@@ -149,34 +149,23 @@ def _key_of(encoded: str) -> bytes | None:
 
 
 def _private_text(file: str) -> str:
+    def judge(status: os.stat_result) -> None:
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
+            raise ForbiddenError(
+                f"{file} holds the keys that payloads are encrypted with and is open to others (mode {stat.S_IMODE(status.st_mode):o})",
+                hint=f"If nobody can have copied it, run: chmod 600 {file}. Otherwise add a new key with "
+                "`skyfabric codec-keys --add` and use it.",
+                object=file,
+            )
+
     try:
-        with open(file, encoding="utf-8", opener=_without_waiting) as opened:
-            status = os.fstat(opened.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _damaged(file, "it is no regular file")
-            if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
-                raise ForbiddenError(
-                    f"{file} holds the keys that payloads are encrypted with and is open to others (mode {stat.S_IMODE(status.st_mode):o})",
-                    hint=f"If nobody can have copied it, run: chmod 600 {file}. Otherwise add a new key with "
-                    "`skyfabric codec-keys --add` and use it.",
-                    object=file,
-                )
-            if status.st_size > _MOST_BYTES:
-                raise InvalidError(f"{file} is no file of codec keys: it is larger than 1 MiB", object=file)
-            return opened.read()
+        return read_text(file, judge)
+    except UnfitFileError as error:
+        raise _damaged(file, str(error)) from None
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {file}", hint="Correct codec_keys or SKYFABRIC_CODEC_KEYS.", object=file) from error
-    except IsADirectoryError:
-        raise _damaged(file, "it is a directory") from None
-    except UnicodeDecodeError:
-        raise _damaged(file, "it is not text") from None
     except OSError as error:
         raise ForbiddenError(f"{file} cannot be read: {error.strerror}", object=file) from error
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """A named pipe would keep us waiting for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damaged(file: str, why: str) -> InvalidError:
