@@ -9,6 +9,8 @@ const { TaskQueueType } = temporal.api.enums.v1;
  * died for five minutes.
  */
 const ALIVE_MS = 90_000;
+/** One that the server should have forgotten by now is told of by another clock than ours, which says nothing. */
+const REMEMBERED_MS = 310_000;
 
 /** Whether a worker has lately asked for tasks of this kind on the task queue. One that was killed counts for 90 seconds. */
 export async function hasWorkers(client: Client, taskQueue: string, kind: 'workflow' | 'activity' = 'workflow'): Promise<boolean> {
@@ -17,5 +19,9 @@ export async function hasWorkers(client: Client, taskQueue: string, kind: 'workf
     taskQueue: { name: taskQueue },
     taskQueueType: kind === 'workflow' ? TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW : TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
   });
-  return pollers.some(({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < ALIVE_MS);
+  return pollers.some(({ lastAccessTime }) => mayLive(Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000));
+}
+
+function mayLive(ageMs: number): boolean {
+  return ageMs < ALIVE_MS || ageMs > REMEMBERED_MS;
 }

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createWorker, runWorker } from '../../src/temporal/worker';
 import { hasWorkers } from '../../src/temporal/worker-presence';
@@ -23,6 +24,18 @@ test('a task queue has workers once one runs, of the kind that it runs', async (
   stop.abort();
   await running;
   expect(worker.getState()).toBe('STOPPED');
+});
+
+test.each([
+  ['has asked lately', 30, true],
+  ['was killed', 120, false],
+  ['is told of by a clock that is behind ours', 3_600, true],
+  ['is told of by a clock that is ahead of ours', -3_600, true],
+])('a worker that %s', async (_, ageSeconds, expected) => {
+  const pollers = [{ lastAccessTime: { seconds: Math.floor(Date.now() / 1000) - ageSeconds } }];
+  const workflowService = { describeTaskQueue: () => Promise.resolve({ pollers }) };
+  const client = { workflowService, options: { namespace: 'default' } } as unknown as Client;
+  await expect(hasWorkers(client, 'queue')).resolves.toBe(expected);
 });
 
 test('a worker with the bundle works on workflows', async () => {

@@ -15,6 +15,7 @@ from .errors import UnavailableError
 
 #: A live worker asks for tasks at least once a minute, while the server remembers one that died for five minutes.
 _ALIVE_S = 90
+_REMEMBERED_S = 310
 #: A worker that has just been started may need a moment to ask for its first task.
 _LOOKS = 5
 _PAUSE_S = 0.25
@@ -42,4 +43,9 @@ async def _has_worker(client: Client, task_queue: str) -> bool:
         ),
         timeout=RPC_TIMEOUT,
     )
-    return any(time.time() - poller.last_access_time.seconds < _ALIVE_S for poller in described.pollers)
+    return any(_may_live(time.time() - poller.last_access_time.seconds) for poller in described.pollers)
+
+
+def _may_live(age_s: float) -> bool:
+    """One that the server should have forgotten by now is told of by another clock than ours, which says nothing."""
+    return age_s < _ALIVE_S or age_s > _REMEMBERED_S
