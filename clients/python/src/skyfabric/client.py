@@ -10,13 +10,15 @@ from typing import Any, Generic, ParamSpec, cast
 from temporalio.client import Client as TemporalClient
 from temporalio.client import WorkflowExecutionStatus
 
-from . import requests
+from . import forks, requests
 from .answers import OwedCleanup, Register, RunStatus
 from .connection import RPC_TIMEOUT, connect_temporal
 from .contract import GUARD_ID, OWED_QUERY, REGISTER_QUERY, SETTLE_ID, TASK_QUEUE
-from .errors import NotFoundError
+from .errors import InvalidError, NotFoundError
 from .prepared import R, Request, prepare
+from .reading import fabric_problems
 from .run import Run, start_run, told
+from .texts import require_texts
 from .workers import require_worker
 
 P = ParamSpec("P")
@@ -49,7 +51,8 @@ class Client:
     def __init__(self, temporal: TemporalClient, *, task_queue: str | None = None) -> None:
         """Uses a client of Temporal's that is connected already; ``Client.open`` connects one."""
         self.temporal = temporal
-        self.task_queue = task_queue or os.environ.get("SKYFABRIC_TASK_QUEUE") or TASK_QUEUE
+        forks.watch(temporal)
+        self.task_queue = chosen_task_queue(task_queue)
         self.bootstrap = Call(self, requests.bootstrap)
         self.connect = Call(self, requests.connect)
         self.disconnect = Call(self, requests.disconnect)
@@ -74,8 +77,9 @@ class Client:
 
         The task queue is that of ``SKYFABRIC_TASK_QUEUE``, else ``skyfabric``.
         """
+        queue = chosen_task_queue(task_queue)
         temporal = await connect_temporal(address=address, namespace=namespace, profile=profile, codec_keys=codec_keys)
-        return cls(temporal, task_queue=task_queue)
+        return cls(temporal, task_queue=queue)
 
     async def submit(self, request: Request[R]) -> Run[R]:
         """Starts a run, or finds the same request running already.
@@ -83,13 +87,16 @@ class Client:
         Raises ``InvalidError`` before anything is sent, ``UnavailableError`` when no worker listens, ``ConflictError`` when a run of
         that id goes on with another input.
         """
+        if not isinstance(request, Request):
+            raise InvalidError(f"what is submitted must be a Request, not {type(request).__name__}")
         prepared = prepare(request.kind, request.fields)
         with told(prepared.workflow_id):
             await require_worker(self.temporal, self.task_queue)
         return await start_run(self.temporal, prepared, self.task_queue)
 
     def run(self, workflow_id: str, run_id: str | None = None) -> Run[Any]:
-        """A run that somebody started; whether there is one shows when it is asked something."""
+        """A run that somebody started; whether there is one shows when it is asked something. Raises ``InvalidError`` for no text."""
+        require_texts(workflow_id=workflow_id, **({"run_id": run_id} if run_id else {}))
         return Run(self.temporal, self.temporal.get_workflow_handle(workflow_id, run_id=run_id), attached=True)
 
     async def describe(self, workflow_id: str) -> RunStatus:
@@ -102,6 +109,7 @@ class Client:
 
     async def status(self, fabric: str = requests.FABRIC) -> Register:
         """The fabric as it stands: peers, links, connections, latest runs. Raises ``NotFoundError`` when there is no such fabric."""
+        _require_fabric(fabric)
         register = cast("Register | None", await self._keeper(GUARD_ID.format(fabric=fabric), REGISTER_QUERY))
         # Without peers, its first bootstrap is at work, or its last teardown still is.
         if register is None or not register["peers"]:
@@ -113,16 +121,30 @@ class Client:
 
     async def owed(self, fabric: str = requests.FABRIC) -> list[OwedCleanup]:
         """What could not be undone in time and is tried again until it succeeds; empty when nothing is."""
+        _require_fabric(fabric)
         return cast("list[OwedCleanup]", await self._keeper(SETTLE_ID.format(fabric=fabric), OWED_QUERY) or [])
 
     async def _keeper(self, workflow_id: str, query: str) -> object:
         """What a workflow that keeps something answers; none when it does not run: a closed one would still answer."""
         handle = self.temporal.get_workflow_handle(workflow_id)
         try:
-            with told(workflow_id):
+            with told(workflow_id, is_query=True):
                 await require_worker(self.temporal, self.task_queue)
                 if (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status != WorkflowExecutionStatus.RUNNING:
                     return None
                 return cast(object, await handle.query(query, rpc_timeout=RPC_TIMEOUT))
         except NotFoundError:
             return None
+
+
+def chosen_task_queue(given: str | None) -> str:
+    """The one given, else that of the environment. Raises ``InvalidError`` for what is no text."""
+    chosen = given or os.environ.get("SKYFABRIC_TASK_QUEUE") or TASK_QUEUE
+    require_texts(task_queue=chosen)
+    return chosen
+
+
+def _require_fabric(fabric: object) -> None:
+    problems = fabric_problems(fabric)
+    if problems:
+        raise InvalidError("; ".join(problems), hint="Name the fabric as it was named in its bootstrap.", problems=problems)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .contract import NOT_RETRIED, ErrorCode
 
 if TYPE_CHECKING:
     from .answers import Problem, Residue, Rollback, RunFailure
 
-_HIDDEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+#: Half a surrogate pair (Cs) can be neither sent nor printed.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 #: How the workflow lists problems: ``connect has 2 problems:``, then one a line.
 _PROBLEMS = re.compile(r" has (a problem|\d+ problems):\n")
 
@@ -60,7 +61,7 @@ class SkyfabricError(Exception):
     @property
     def residue(self) -> Sequence[Residue]:
         """What the run created and could not remove."""
-        return [] if self.rollback is None else self.rollback["residue"]
+        return [] if self.rollback is None else self.rollback.get("residue", [])
 
     @property
     def retryable(self) -> bool:
@@ -153,33 +154,44 @@ def error_of_problem(problem: Problem, *, workflow_id: str, run_id: str | None) 
     return _CLASSES.get(problem["code"], SkyfabricError)(
         message,
         code=problem["code"],
-        hint=problem.get("hint"),
-        peer=problem.get("peer"),
-        object=problem.get("object"),
+        hint=_text_of(problem, "hint"),
+        peer=_text_of(problem, "peer"),
+        object=_text_of(problem, "object"),
         workflow_id=workflow_id,
         run_id=run_id,
         problems=() if listed is None else message[listed.end() :].strip().split("\n  "),
     )
 
 
+def is_failure(details: object) -> TypeGuard[RunFailure]:
+    """Whether these are a failed run's details, of a worker of whichever version: as far as an error is made of them."""
+    problem = details.get("problem") if isinstance(details, dict) else None
+    return isinstance(problem, dict) and all(isinstance(problem.get(key), str) for key in ("code", "message"))
+
+
 def error_of_failure(failure: RunFailure, *, workflow_id: str, run_id: str | None) -> SkyfabricError:
     """The error of a failed run's details."""
     error = error_of_problem(failure["problem"], workflow_id=workflow_id, run_id=run_id)
     error.result = failure.get("result")
-    return with_rollback(error, failure["rollback"])
+    return with_rollback(error, failure.get("rollback"))
 
 
 def with_rollback(error: SkyfabricError, rollback: Rollback | None) -> SkyfabricError:
-    """The error, with how the run was undone."""
-    if rollback is not None:
+    """The error, with how the run was undone; without, where that has another shape."""
+    if isinstance(rollback, dict) and isinstance(rollback.get("residue", []), list):
         error.rollback = rollback
-        error.step = rollback.get("failedStep")
-        error.peer = error.peer or rollback.get("failedPeer")
+        error.step = _text_of(rollback, "failedStep")
+        error.peer = error.peer or _text_of(rollback, "failedPeer")
     return error
 
 
+def _text_of(told: Mapping[str, object], key: str) -> str | None:
+    text = told.get(key)
+    return text if isinstance(text, str) else None
+
+
 def plain(text: str) -> str:
-    """The text with every control character but the line feed, and every mark that hides or turns text, escaped."""
+    """The text with every control character but the line feed, and every mark that hides or turns text, escaped; it can be encoded."""
     return "".join(
         character if character == "\n" or unicodedata.category(character) not in _HIDDEN else _escaped(character) for character in text
     )
@@ -188,5 +200,5 @@ def plain(text: str) -> str:
 def _escaped(character: str) -> str:
     if character == "\t":
         return " "
-    units = character.encode("utf-16-be")
+    units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -25,6 +25,8 @@ Schema = Mapping[str, Any]
 
 def read_request(kind: Kind, request: object) -> dict[str, Any]:
     """The request with all defaults. Raises ``InvalidError`` with every problem of its shape."""
+    if not isinstance(kind, str) or kind not in _schemas():
+        raise InvalidError(f"there is no request {kind!r}", hint=f"There are {', '.join(sorted(_schemas()))}.")
     reader = Reader()
     read = reader.read(_schemas()[kind], request, ())
     if not reader.problems:
@@ -38,6 +40,13 @@ def read_request(kind: Kind, request: object) -> dict[str, Any]:
         hint="Mend what is listed and try again; nothing was touched.",
         problems=problems,
     )
+
+
+def fabric_problems(fabric: object) -> list[str]:
+    """What is wrong with a fabric's name, as ``fabric: reason``."""
+    reader = Reader()
+    reader.read(_schemas()["CheckClusters"]["properties"]["fabric"], fabric, ("fabric",))
+    return reader.problems
 
 
 class Reader:
