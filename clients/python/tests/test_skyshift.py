@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -258,8 +259,9 @@ class _Core:
         self.failure = failure
         self.read: list[tuple[str, str]] = []
 
-    def read_namespaced_service(self, name: str, namespace: str) -> Any:
+    def read_namespaced_service(self, name: str, namespace: str, *, _request_timeout: float) -> Any:
         """The Service."""
+        assert 0 < _request_timeout <= 60
         self.read.append((name, namespace))
         if self.failure is not None:
             raise self.failure
@@ -301,6 +303,94 @@ def test_an_export_of_what_is_not_there_is_no_success(client: FakeClient, core: 
     with pytest.raises(skyshift.CallFailed, match=message) as caught:
         skyshift.export_service("http-server", _with(core), [8080])
     assert caught.value.error.code == code
+
+
+@pytest.mark.parametrize("service", [None, SimpleNamespace(), SimpleNamespace(spec=None), SimpleNamespace(spec=SimpleNamespace())])
+def test_an_answer_of_another_shape_is_no_export(client: FakeClient, service: Any) -> None:
+    core = _Core(8080)
+    core.service = service
+    with pytest.raises(skyshift.CallFailed, match="could not be looked at"):
+        skyshift.export_service("http-server", _with(core), [8080])
+
+
+def _refusal(ask: Callable[..., bool], *given: Any) -> skyshift.CallFailed:
+    with pytest.raises(skyshift.CallFailed) as caught:
+        ask(*given)
+    assert caught.value.error.code == "invalid"
+    return caught.value
+
+
+NO_PORTS: list[Any] = [None, 8080, {8080}, "8", b"8", [None], ["8080"], [True], [0], [70000], [10**400], [float("inf")]]
+
+
+@pytest.mark.parametrize("ports", NO_PORTS, ids=lambda ports: f"{ports!r:.20}")
+def test_what_is_no_port_is_neither_exported_nor_imported(client: FakeClient, ports: Any) -> None:
+    core = _Core(8080)
+    assert "port" in str(_refusal(skyshift.export_service, "http-server", _with(core), ports))
+    assert "port" in str(_refusal(skyshift.import_service, "http-server", FakeManager("kind-peer4"), "kind-peer2", ports))
+    assert (core.read, client.asked) == ([], [])
+
+
+@pytest.mark.parametrize("name", [None, b"x", 3, "", "http\udcff", "a\0b", "A/b", "x" * 300])
+def test_what_no_service_can_be_called_is_refused_by_every_call(client: FakeClient, name: Any) -> None:
+    client.register = None
+    for error in (
+        _refusal(skyshift.export_service, name, TWO, [8080]),
+        _refusal(skyshift.import_service, name, ONE, "kind-peer2", [8080]),
+        _refusal(skyshift.delete_export_service, name, TWO),
+        _refusal(skyshift.delete_import_service, name, ONE, "kind-peer2"),
+    ):
+        assert pickle.loads(pickle.dumps(error)).stderr == str(error).encode()  # noqa: S301
+    assert client.asked == []
+
+
+NO_MANAGERS: list[Any] = [
+    None,
+    "kind-peer1",
+    SimpleNamespace(),
+    FakeManager("kind-peer1", namespace=cast(Any, None)),
+    FakeManager("kind-peer1", config_path=cast(Any, b"/config")),
+    FakeManager("kind-peer1", config_path="~nobody-of-that-name/config"),
+    FakeManager("kind-\udcff"),
+    FakeManager(cast(Any, 3)),
+    FakeManager("kind-peer1", namespace="No Namespace"),
+]
+
+
+@pytest.mark.parametrize("manager", NO_MANAGERS, ids=lambda manager: f"{manager!r:.60}")
+def test_what_is_no_manager_is_refused_in_what_the_controllers_catch(client: FakeClient, manager: Any) -> None:
+    client.register = None
+    _refusal(skyshift.launch_clusterlink, manager)
+    _refusal(skyshift.status_network, manager)
+    assert client.asked == []
+
+
+def test_names_that_cannot_be_sent_are_refused_by_links(client: FakeClient) -> None:
+    names: list[Any] = [None, b"x", "", "x\udcff", ONE]
+    for name in names:
+        _refusal(skyshift.check_link_status, "kind-peer1", name)
+        _refusal(skyshift.delete_import_service, "http-server", ONE, name)
+    _refusal(skyshift.create_link, ONE, None)
+    assert client.asked == []
+
+
+def test_all_the_runs_of_a_call_share_its_time(client: FakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "options.json"
+    file.write_text('{"timeout": 50}')
+    monkeypatch.setenv("SKYFABRIC_SKYSHIFT", str(file))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    waits: list[float | None] = []
+
+    def slow(timeout: float | None) -> dict[str, bool]:
+        waits.append(timeout)
+        now[0] += 20
+        return {"changed": True}
+
+    client.register = None
+    client.answers = {"BootstrapFabric": [slow], "EstablishLink": [slow]}
+    skyshift.create_link(ONE, TWO)
+    assert waits == [50, 30, 10]
 
 
 def test_an_export_by_another_port_than_the_one_in_use_is_refused(client: FakeClient) -> None:

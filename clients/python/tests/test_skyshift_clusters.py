@@ -60,5 +60,38 @@ def test_the_options_have_the_last_word_on_a_cluster() -> None:
     assert peer == {"name": "admin-at-lab", "context": "other", "namespace": "shop", "kubeconfig": "/in/the/worker"}
 
 
+def test_a_kubeconfig_of_the_options_is_read_as_the_managers_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/sky")
+
+    def chosen(kubeconfig: str) -> object:
+        return peer_of(FakeManager("a", config_path="/here"), Options(peers={"a": {"kubeconfig": kubeconfig}})).get("kubeconfig")
+
+    assert (chosen("~/lab.yaml"), chosen("/lab.yaml"), chosen("~/.kube/config")) == ("/home/sky/lab.yaml", "/lab.yaml", None)
+    assert "kubeconfig" not in peer_of(FakeManager("a", config_path=""), Options())
+
+
+class _ReadOnlyManager:
+    """Nothing here can be written, as a type checker sees."""
+
+    @property
+    def cluster_name(self) -> str:
+        """A name."""
+        return "a"
+
+    @property
+    def namespace(self) -> str:
+        """A namespace."""
+        return "default"
+
+    @property
+    def config_path(self) -> str:
+        """The default."""
+        return "~/.kube/config"
+
+
+def test_a_manager_may_have_properties() -> None:
+    assert peer_of(_ReadOnlyManager(), Options()) == {"name": "a", "context": "a", "namespace": "default"}
+
+
 def test_a_member_is_given_again_without_what_was_found_out() -> None:
     assert set(registered_as(member("a", kubeconfig="/k"))) == {"name", "context", "namespace", "ingress", "labels", "kubeconfig"}

@@ -48,7 +48,7 @@ def carry_out(request: Request[R], options: Options) -> R:
     One of the same id that goes on already, for the same or otherwise, is let come to its end first: it may have passed what somebody
     has taken away meanwhile.
     """
-    deadline = time.monotonic() + options.timeout
+    deadline = options.until()
     attaching = True
     while True:
         try:
@@ -84,7 +84,7 @@ def patiently(question: Callable[[], T], options: Options) -> T:
             if error.rollback is not None:
                 raise
             now = time.monotonic()
-            until = now + options.patience if until is None else until
+            until = min(now + options.patience, options.until()) if until is None else until
             if now + PAUSE_S > until:
                 raise
             time.sleep(PAUSE_S)

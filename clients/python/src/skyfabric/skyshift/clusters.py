@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..answers import RegisteredPeer
+from ..errors import InvalidError
 from ..inputs import Peer
+from ..texts import is_text
 from .options import Options
 
 KIND_PREFIX = "kind-"
@@ -24,13 +26,25 @@ _READABLE = 54
 
 
 class Manager(Protocol):
-    """What is read of SkyShift's ``KubernetesManager``."""
+    """What is read of SkyShift's ``KubernetesManager``; nothing is written, so properties will do."""
 
-    #: The kubeconfig's context, sanitized.
-    cluster_name: str
-    #: Of the gateway and of the services.
-    namespace: str
-    config_path: str
+    @property
+    def cluster_name(self) -> str:
+        """The kubeconfig's context, sanitized."""
+
+    @property
+    def namespace(self) -> str:
+        """Of the gateway and of the services."""
+
+    @property
+    def config_path(self) -> str:
+        """The kubeconfig; empty for SkyShift's default."""
+
+
+def manager_problems(argument: str, manager: object) -> list[str]:
+    """What is wrong with a manager, as ``argument.attribute: reason``: SkyShift is not typed."""
+    texts = {key: getattr(manager, key, None) for key in ("cluster_name", "namespace", "config_path")}
+    return [f"{argument}.{key}: must be text" for key, text in texts.items() if not (is_text(text) or (key, text) == ("config_path", ""))]
 
 
 def sanitized(name: str) -> str:
@@ -60,12 +74,25 @@ def peer_of(manager: Manager, options: Options) -> Peer:
     """What a bootstrap needs to know of the cluster."""
     name = sanitized(manager.cluster_name)
     peer: dict[str, Any] = {"name": peer_name(name), "context": context_of(name), "namespace": manager.namespace}
-    if manager.config_path != DEFAULT_KUBECONFIG:
-        # The worker has another working directory, and may have another home.
-        peer["kubeconfig"] = str(Path(manager.config_path).expanduser().absolute())
+    peer |= _kubeconfig(manager.config_path)
     if name.startswith(KIND_PREFIX):
         peer["ingress"] = {"type": "NodePort", "nodePort": KIND_NODE_PORT}
-    return cast(Peer, {**peer, **options.peers.get(name, {})})
+    chosen = options.peers.get(name, {})
+    if isinstance(chosen.get("kubeconfig"), str):
+        peer.pop("kubeconfig", None)
+        chosen = {key: value for key, value in chosen.items() if key != "kubeconfig"} | _kubeconfig(chosen["kubeconfig"])
+    return cast(Peer, {**peer, **chosen})
+
+
+def _kubeconfig(path: str) -> dict[str, str]:
+    """The kubeconfig as the worker is told of it; the default one is the worker's own. Raises ``InvalidError``."""
+    if path in ("", DEFAULT_KUBECONFIG):
+        return {}
+    try:
+        # The worker has another working directory, and may have another home.
+        return {"kubeconfig": str(Path(path).expanduser().absolute())}
+    except (RuntimeError, OSError) as error:
+        raise InvalidError(f"the kubeconfig {path} stands for no path: {error}", hint="Name the file in full.") from error
 
 
 def registered_as(peer: RegisteredPeer) -> Peer:

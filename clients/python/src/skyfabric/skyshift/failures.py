@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 
-from ..errors import SkyfabricError
+from ..errors import SkyfabricError, plain
 
 
 class CallFailed(subprocess.CalledProcessError):
     """A call that failed: why, which workflow tells more, and what to do next. It can be pickled."""
 
     def __init__(self, call: str, error: SkyfabricError) -> None:
-        text = _explained(f"{call} failed: {error.message}", error)
+        text = plain(_explained(f"{call} failed: {error.message}", error))
         super().__init__(1, call, output=text.encode(), stderr=text.encode())
         #: What went wrong, with its code, peer, step and rollback.
         self.error = error
@@ -30,7 +30,7 @@ class CallTimedOut(subprocess.TimeoutExpired):
         super().__init__(call, seconds)
         self.error = error
         self.workflow_id = error.workflow_id
-        self._text = _explained(f"{call} has not ended within {seconds:g} s", error)
+        self._text = plain(_explained(f"{call} has not ended within {seconds:g} s", error))
 
     def __str__(self) -> str:
         return self._text

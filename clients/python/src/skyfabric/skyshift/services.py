@@ -8,9 +8,14 @@ from typing import Any
 from ..errors import InvalidError, NotFoundError, UnavailableError
 from .clusters import Manager
 
+#: How long the cluster's API server may take to answer.
+_READ_S = 15
+
 
 def only_port(service: str, ports: Sequence[int]) -> int:
     """The port that an Import carries. Raises ``InvalidError`` for none or several."""
+    if not isinstance(ports, Sequence) or isinstance(ports, (str, bytes)):
+        raise InvalidError(f"ports: must be a list of one port, not {type(ports).__name__}", problems=["ports: must be a list"])
     if len(ports) == 1:
         return ports[0]
     raise InvalidError(
@@ -26,20 +31,20 @@ def require_service(manager: Manager, service: str, port: int) -> None:
         return
     place = f"Service {manager.namespace}/{service} on {manager.cluster_name}"
     try:
-        found = core.read_namespaced_service(service, manager.namespace)
+        spec = core.read_namespaced_service(service, manager.namespace, _request_timeout=_READ_S).spec
+        has_ports, ports = spec.type != "ExternalName", _tcp_ports(spec)
     except Exception as error:
         # The exceptions of the package that SkyShift brings: told apart by what they carry.
         if getattr(error, "status", None) == 404:
             raise NotFoundError(f"there is no {place}", hint="Create it, then export it.") from error
         raise UnavailableError(f"{place} could not be looked at: {error}") from error
-    ports = _tcp_ports(found)
     # An ExternalName has no ports of its own.
-    if port not in ports and found.spec.type != "ExternalName":
+    if port not in ports and has_ports:
         raise NotFoundError(
             f"{place} has {'no TCP port' if not ports else 'TCP port ' + ', '.join(map(str, ports))}, not {port}",
             hint="Export a port of the Service itself, not of its pods.",
         )
 
 
-def _tcp_ports(service: Any) -> list[int]:
-    return [one.port for one in service.spec.ports or [] if (one.protocol or "TCP") == "TCP"]
+def _tcp_ports(spec: Any) -> list[int]:
+    return [one.port for one in spec.ports or [] if (one.protocol or "TCP") == "TCP"]
