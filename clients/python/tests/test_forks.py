@@ -51,6 +51,20 @@ _STORIES = {
         "attempt(); forked(lambda: (attempt(), attempt_async(), "
         "sys.exit(7 if skyfabric.forks.own_runtime() is skyfabric.forks.own_runtime() is not None else 1)))"
     ),
+    "an asynchronous client stays its parent's": """
+class Temporal:
+    namespace = "default"
+client = skyfabric.Client(Temporal())
+def refused():
+    for ask in (client.status, client.owed, lambda: client.describe("w"), lambda: client.verify.start()):
+        try:
+            asyncio.run(ask())
+        except skyfabric.InvalidError as error:
+            assert error.hint == "Open another one."
+            continue
+        sys.exit("asked")
+forked(refused)
+""",
     "a loop of the parent's goes on after the child has ended": """
 from skyfabric.background import BackgroundLoop
 from skyfabric import forks

@@ -52,6 +52,7 @@ class Client:
         """Uses a client of Temporal's that is connected already; ``Client.open`` connects one."""
         self.temporal = temporal
         forks.watch(temporal)
+        self._process = os.getpid()
         self.task_queue = chosen_task_queue(task_queue)
         self.bootstrap = Call(self, requests.bootstrap)
         self.connect = Call(self, requests.connect)
@@ -87,6 +88,7 @@ class Client:
         Raises ``InvalidError`` before anything is sent, ``UnavailableError`` when no worker listens, ``ConflictError`` when a run of
         that id goes on with another input.
         """
+        self._require_own_process()
         if not isinstance(request, Request):
             raise InvalidError(f"what is submitted must be a Request, not {type(request).__name__}")
         prepared = prepare(request.kind, request.fields)
@@ -96,6 +98,7 @@ class Client:
 
     def run(self, workflow_id: str, run_id: str | None = None) -> Run[Any]:
         """A run that somebody started; whether there is one shows when it is asked something. Raises ``InvalidError`` for no text."""
+        self._require_own_process()
         require_texts(workflow_id=workflow_id, **({"run_id": run_id} if run_id else {}))
         return Run(self.temporal, self.temporal.get_workflow_handle(workflow_id, run_id=run_id), attached=True)
 
@@ -126,6 +129,7 @@ class Client:
 
     async def _keeper(self, workflow_id: str, query: str) -> object:
         """What a workflow that keeps something answers; none when it does not run: a closed one would still answer."""
+        self._require_own_process()
         handle = self.temporal.get_workflow_handle(workflow_id)
         try:
             with told(workflow_id, is_query=True):
@@ -135,6 +139,11 @@ class Client:
                 return cast(object, await handle.query(query, rpc_timeout=RPC_TIMEOUT))
         except NotFoundError:
             return None
+
+    def _require_own_process(self) -> None:
+        """The SDK's core says no more than that it cannot cross a fork."""
+        if os.getpid() != self._process:
+            raise InvalidError("this client is that of the process which was forked", hint="Open another one.")
 
 
 def chosen_task_queue(given: str | None) -> str:
