@@ -124,6 +124,13 @@ async function putBack({ cluster, signal }: GatewayPlace, earlier: KubeObject): 
     return;
   }
   if (canonicalJson(contentOf(current)) === canonicalJson(earlier)) return;
+  if (earlier.kind === 'Service') {
+    // As it was written first, so that its ports are ours to change: one that a plain update had put there would stay beside that of the next bootstrap.
+    const { name, namespace, labels, annotations } = earlier.metadata;
+    const metadata = JSON.parse(JSON.stringify({ name, namespace, labels, annotations })) as ObjectMeta;
+    await cluster.apply({ ...withAddresses(earlier, undefined), metadata }, { signal });
+    return;
+  }
   const { uid, resourceVersion } = current.metadata;
   await cluster.replace(
     {

@@ -85,6 +85,17 @@ describe('on a gateway that stands', () => {
     60_000,
   );
 
+  test('a way in that was changed and put back is changed again', async () => {
+    const contents = await bench.contents();
+    const moved = { peer: { ingress: { type: 'LoadBalancer', port: 8443 } } } as const;
+    await bench.install(TWO, moved);
+    await undo(TWO)();
+    expect(await bench.contents()).toEqual(contents);
+    await bench.install(TWO, moved);
+    await undo(TWO)();
+    expect(await bench.contents()).toEqual(contents);
+  }, 60_000);
+
   test('the undoing itself may be cut off anywhere, and goes on', async () => {
     const contents = await bench.contents();
     for (let nth = 1, fired = 1; fired > 0; nth += 1) {

@@ -343,10 +343,12 @@ const LOST = {
 async function awaitProbe(seen: readonly JobView[], nth: number): Promise<ObjectRef> {
   // It lists pods once until it has one, and once until that has ended.
   const lists = (): number => bench.requests.filter(({ verb, resource }) => verb === 'list' && resource === 'pods').length;
-  for (const end = Date.now() + 20_000; Date.now() < end; await delay(10)) {
+  const givesUpAt = Date.now() + 20_000;
+  while (Date.now() < givesUpAt) {
     const job = seen[nth - 1];
     const pod = job === undefined ? undefined : await bench.cluster.get<Pod>(podOf(job));
     if (job !== undefined && pod?.status?.phase === 'Running' && lists() >= 2 * nth) return podOf(job);
+    await delay(10);
   }
   throw new Error(`no probe ${nth} waits after 20 s`);
 }
