@@ -1,15 +1,12 @@
 // The anchor of a gateway: a ConfigMap in its namespace that carries the claims on the whole gateway, and notes which run changed
 // the gateway last. Whoever undoes or removes a gateway finds all it needs to know here, on the cluster itself.
 import type { Claimant } from '../src/model/claimant';
-import type { GatewayOptions } from '../src/model/gateway';
+import { ANCHOR, type GatewayOptions } from '../src/model/gateway';
 import { FabricError } from '../src/errors/fabric-error';
 import { FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { ensureClaim, releaseClaims, type ReleaseClaimsResult } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
-
-/** Name of the ConfigMap. */
-export const ANCHOR = 'skyfabric-gateway';
 
 /** Longer than any attempt lasts: a removal of which nothing was heard for this long is nobody's any more. */
 const REMOVAL_LOST_MS = 10 * 60_000;

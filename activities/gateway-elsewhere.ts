@@ -7,7 +7,8 @@ import { MANAGED_BY, MANAGED_BY_LABEL } from '../src/kubernetes/claim-marks';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
-import { ANCHOR, isMarked, type GatewayPlace } from './gateway-anchor';
+import { ANCHOR } from '../src/model/gateway';
+import { isMarked, type GatewayPlace } from './gateway-anchor';
 
 /** Gateways in other namespaces, whoever made them: anchors of any fabric, control planes, and what the operator makes them from. */
 export async function findElsewhere({ cluster, namespace, signal }: GatewayPlace): Promise<readonly KubeObject[]> {

@@ -11,9 +11,9 @@ import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kube
 import { isObjectMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil, watchUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
+import { ANCHOR } from '../src/model/gateway';
 import { tellProgress, withinAttempt } from './activity-context';
 import {
-  ANCHOR,
   gatewayClaims,
   isAppliedBy,
   isFound,

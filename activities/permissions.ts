@@ -7,9 +7,8 @@ import type { Permission } from '../src/kubernetes/access';
 import { CONTROLPLANE } from '../src/clusterlink/manifest';
 import { OPERATOR_NAMESPACE } from '../src/clusterlink/resources';
 import type { PolicyRule } from '../src/clusterlink/manifest';
-import type { GatewayOptions } from '../src/model/gateway';
+import { ANCHOR, type GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
-import { ANCHOR } from './gateway-anchor';
 import { designedObjects, NO_PEMS, operatorMade, type GatewayDesign } from './gateway-objects';
 
 type Row = readonly [group: string, resources: readonly string[], verbs: readonly string[], name?: string];

@@ -11,7 +11,7 @@ import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
 import { drain } from './drain';
 import { lookAtEach } from './looks';
 import { callUndo } from './owing';
-import { isOrphan, reasonOf, type Held, type Known } from './orphans';
+import { isOrphan, loneStandsOf, reasonOf, standsOf, withSharers, type Held, type Judgement, type Known } from './orphans';
 import { addressOf, type Place } from './place';
 import { problemOf } from './problem';
 import { readRegister } from './recording';
@@ -36,13 +36,13 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
     const held = holders.flat();
     // Cleanups that began before runs were known to rely on the claims of others go on as they did then.
     const asBefore = held.length > 0 && !patched('claims-relied-on');
-    const claims = held.length > 0 && patched('gateways-stand-on-claims') ? held : [];
-    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore, claims });
+    const rule = held.length === 0 ? 'lasting' : ruleOfStands();
+    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore }, { claims: held, rule });
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
     const wanted = orphans.filter((orphan) => isChosen(orphan, remove));
     const seen = wanted.length > MOST_ORPHANS && patched('orphans-in-parts') ? firstOf(wanted) : wanted;
     const alone = seen.length > 0 && patched('orphans-taken-alone');
-    const { chosen, register: latest } = alone ? await takeAlone(run, seen, held, claims) : { chosen: seen, register };
+    const { chosen, register: latest } = alone ? await takeAlone(run, seen, { claims: held, rule }) : { chosen: seen, register };
     // Every peer relies on the authority, and the end of the last one takes every claim off it.
     const keepsAuthority = !asBefore && (latest?.peers ?? []).length > 0;
     if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
@@ -77,35 +77,51 @@ function firstOf(orphans: readonly Orphan[]): readonly Orphan[] {
   return first;
 }
 
+/** All claims that were found, and by which rule something registered stands on them: cleanups that began before there was one go on as they did then. */
+interface Stands {
+  readonly claims: readonly Held[];
+  readonly rule: 'none' | 'lone' | 'lasting';
+}
+
+function ruleOfStands(): Stands['rule'] {
+  if (patched('stands-that-last')) return 'lasting';
+  return patched('gateways-stand-on-claims') ? 'lone' : 'none';
+}
+
 /** The orphans that are some still, once no run of the requests that left them can begin to rely on them; and the register then. */
 async function takeAlone(
   run: Run,
   seen: readonly Orphan[],
-  held: readonly Held[],
-  claims: readonly Held[],
+  stands: Stands,
 ): Promise<{ readonly chosen: readonly Orphan[]; readonly register: Register | undefined }> {
   const peers = [...new Set(seen.map(({ peer }) => peer))].sort();
   // What is written on an object may be anybody's; a request that anybody can repeat has an id that Temporal takes.
   const runs = [...new Set(seen.map(({ by }) => by))].filter((by) => by.length <= LONGEST_ID).sort();
   const { register, owed = [] } = await readRegister(run, { peers, takes: { runs }, settled: [] });
-  const doubtful = held.filter((one) =>
+  const doubtful = stands.claims.filter((one) =>
     seen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run),
   );
-  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed, claims }), register };
+  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed }, stands), register };
 }
 
-async function judge(run: Run, held: readonly Held[], known: Known): Promise<Orphan[]> {
+async function judge(run: Run, held: readonly Held[], known: Omit<Known, 'stands'>, { claims, rule }: Stands): Promise<Orphan[]> {
   if (held.length === 0) return [];
   const { fabric } = run.claimant;
-  const runs = [...new Map(held.map((one) => [`${one.by} ${one.run}`, { by: one.by, run: one.run }])).values()];
+  const looked = rule === 'lasting' ? withSharers(held, claims) : held;
+  const runs = [...new Map(looked.map((one) => [`${one.by} ${one.run}`, { by: one.by, run: one.run }])).values()];
   const { states, repeated = [] } = await run.step({ title: 'look up runs', patience: 'look' }, (activities) =>
     activities.judgeRuns({ fabric, runs }),
   );
+  const indices = new Map(runs.map((one, index) => [`${one.by} ${one.run}`, index]));
+  const judgementOf = ({ by, run: id }: Held): Judgement => {
+    const index = indices.get(`${by} ${id}`) ?? -1;
+    return { state: states[index] ?? 'unknown', repeated: repeated[index] ?? false };
+  };
+  const stands = rule === 'lasting' ? standsOf(looked, judgementOf, known) : rule === 'lone' ? loneStandsOf(claims, known.register) : [];
   return held.flatMap((one): Orphan[] => {
-    const index = runs.findIndex(({ by, run: id }) => by === one.by && id === one.run);
-    const state = states[index] ?? 'unknown';
-    if (!isOrphan(one, { state, repeated: repeated[index] ?? false }, known)) return [];
-    return [{ peer: one.peer, claim: one.claim, by: one.by, run: one.run, objects: one.objects, why: reasonOf(state) }];
+    const judgement = judgementOf(one);
+    if (!isOrphan(one, judgement, { ...known, stands })) return [];
+    return [{ peer: one.peer, claim: one.claim, by: one.by, run: one.run, objects: one.objects, why: reasonOf(judgement.state) }];
   });
 }
 

@@ -1,8 +1,9 @@
 // Which claims nobody answers for any more. Pure: the clusters' claims, the states of their runs and the register tell.
 import type { ClaimHolder, RunState } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
-import type { Register } from '../src/contract/register';
+import { peersOfConnection, type Register } from '../src/contract/register';
 import { isClaimOf } from '../src/contract/workflow-ids';
+import { ANCHOR } from '../src/model/gateway';
 
 /** A claim as it was found on a peer. */
 export interface Held extends ClaimHolder {
@@ -13,8 +14,8 @@ export interface Held extends ClaimHolder {
 export interface Known {
   readonly register: Register;
   readonly owed: readonly OwedCleanup[];
-  /** All claims that were found; none for cleanups that began before one of them could be what a gateway stands on. */
-  readonly claims?: readonly Held[];
+  /** The claims that something registered stands on; none for cleanups that began before they were told from others. */
+  readonly stands?: readonly Held[];
   /** Judge as cleanups did that began before runs were known to rely on the claims of others. */
   readonly asBefore?: boolean;
 }
@@ -30,8 +31,8 @@ export interface Judgement {
  * Whether a claim is an orphan: its run did not end well, is not owed, and neither does the register know what it stands for nor has the
  * same request succeeded since. (A later run that finds a claim as it wants it relies on it, and leaves it in the name of the one before.)
  */
-export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false, claims = [] }: Known): boolean {
-  if (owed.some((debt) => debt.by === held.by && debt.run === held.run)) return false;
+export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false, stands = [] }: Known): boolean {
+  if (isOwed(held, owed)) return false;
   switch (state) {
     case 'running':
     case 'done':
@@ -45,17 +46,72 @@ export function isOrphan(held: Held, { state, repeated }: Judgement, { register,
     case 'timed-out':
       // One that was ended after its last step has told the register.
       if (register.runs.some(({ runId }) => runId === held.run)) return false;
-      if (isOnlyStand(held, register, claims)) return false;
+      if (stands.includes(held)) return false;
       return asBefore || !isReliedOn(held, repeated, register);
   }
 }
 
-/** Whether a registered peer's gateway stands on this claim alone: its run was ended after it had told the register, which keeps only the latest runs. */
-function isOnlyStand(held: Held, register: Register, claims: readonly Held[]): boolean {
-  const standsOnGateway = ({ peer, claim, changes, objects }: Held): boolean =>
-    peer === held.peer && isClaimOf('bootstrap', claim) && changes !== true && objects.some((object) => !object.startsWith('Peer '));
-  const stands = claims.filter(standsOnGateway);
-  return stands.length === 1 && stands[0]?.claim === held.claim && isRegistered(held, register);
+/**
+ * The claims that something registered stands on, however their runs have ended: one that was ended after it had told the register is
+ * not known by that for long, as the register keeps only the latest runs. A registered connection stands on its own claim. A registered
+ * gateway or link that has a claim which lasts stands on that; on all of its claims where it has none, as nobody knows any more which
+ * of their runs have told the register, and a run that goes on may take its own back.
+ */
+export function standsOf(claims: readonly Held[], judgementOf: (held: Held) => Judgement, known: Omit<Known, 'stands'>): Held[] {
+  const { register } = known;
+  const lasting = new Set(claims.filter((held) => lasts(held, judgementOf(held), known)).flatMap(placesOf));
+  return claims.filter(
+    (held) =>
+      isConnectionThere(held, register) || registeredObjects(held, register).some((object) => !lasting.has(placeOf(held.peer, object))),
+  );
+}
+
+/** The claims whose runs tell what the given ones leave to stand on: these, and those that share an object with one of them. */
+export function withSharers(held: readonly Held[], claims: readonly Held[]): Held[] {
+  const own = new Set(held);
+  const places = new Set(held.flatMap(placesOf));
+  return claims.filter((one) => own.has(one) || placesOf(one).some((place) => places.has(place)));
+}
+
+/** As cleanups judged that began before `standsOf`: what a bootstrap has claimed alone on a gateway. */
+export function loneStandsOf(claims: readonly Held[], register: Register): Held[] {
+  const standsOnGateway = ({ claim, changes, objects }: Held): boolean =>
+    isClaimOf('bootstrap', claim) && changes !== true && objects.some((object) => !isPeer(object));
+  return claims.filter((held) => {
+    const stands = claims.filter((one) => one.peer === held.peer && standsOnGateway(one));
+    return stands.length === 1 && stands[0]?.claim === held.claim && isRegistered(held, register);
+  });
+}
+
+/** Whether nobody will take a claim back: neither its run, nor what is owed, nor a cleanup that looks at it alone. */
+function lasts(held: Held, judgement: Judgement, known: Known): boolean {
+  return judgement.state !== 'running' && !isOwed(held, known.owed) && !isOrphan(held, judgement, known);
+}
+
+/** Of what carries a request's claim on gateways and links: what the register knows, and would lose with its last claim. */
+function registeredObjects({ peer, claim, changes, objects }: Held, register: Register): string[] {
+  if (!isClaimOf('bootstrap', claim) && !isClaimOf('link', claim)) return [];
+  const namespace = register.peers.find(({ name }) => name === peer)?.namespace;
+  // Where the run only changed the claim, the one before it comes back. A link's claims have nothing to change.
+  const anchor = namespace === undefined || changes === true ? undefined : `ConfigMap ${namespace}/${ANCHOR}`;
+  return objects.filter((object) => object === anchor || (isPeer(object) && isLinked(register, peer, remoteOf(object))));
+}
+
+/** Whether a claim is a registered connection's, at one of its peers, and not only changed by its run. */
+function isConnectionThere({ peer, claim, changes }: Held, { connections }: Register): boolean {
+  return changes !== true && connections.some((connection) => connection.id === claim && peersOfConnection(connection).includes(peer));
+}
+
+function placesOf({ peer, objects }: Held): string[] {
+  return objects.map((object) => placeOf(peer, object));
+}
+
+function placeOf(peer: string, object: string): string {
+  return `${peer}: ${object}`;
+}
+
+function isOwed({ by, run }: Held, owed: readonly OwedCleanup[]): boolean {
+  return owed.some((debt) => debt.by === by && debt.run === run);
 }
 
 /** Whether the same request has succeeded after all, so that the fabric stands on the claim. */
@@ -64,7 +120,7 @@ function isReliedOn(held: Held, repeated: boolean, register: Register): boolean 
   const isRepeated = repeated || (held.changes !== true && register.runs.some(({ workflowId }) => workflowId === held.by));
   if (!isRepeated || !isRegistered(held, register)) return false;
   // A bootstrap stands for gateways and for links; of a claim on both, the gateway tells.
-  const isOnlyLinks = held.objects.every((object) => object.startsWith('Peer '));
+  const isOnlyLinks = held.objects.every(isPeer);
   return !isClaimOf('bootstrap', held.claim) || !isOnlyLinks || hasLink(held, register);
 }
 
@@ -86,7 +142,19 @@ function isRegistered(held: Held, register: Register): boolean {
   return isClaimOf('link', claim) && hasLink(held, register);
 }
 
-function hasLink({ peer, objects }: Held, { links }: Register): boolean {
-  const remotes = objects.flatMap((object) => (object.startsWith('Peer ') ? [object.slice(object.lastIndexOf('/') + 1)] : []));
-  return remotes.some((remote) => links.some(({ a, b }) => (a === peer && b === remote) || (b === peer && a === remote)));
+function hasLink({ peer, objects }: Held, register: Register): boolean {
+  return objects.some((object) => isPeer(object) && isLinked(register, peer, remoteOf(object)));
+}
+
+function isLinked({ links }: Register, one: string, other: string): boolean {
+  return links.some(({ a, b }) => (a === one && b === other) || (b === one && a === other));
+}
+
+function isPeer(object: string): boolean {
+  return object.startsWith('Peer ');
+}
+
+/** The remote peer that a `Peer` stands for. */
+function remoteOf(peer: string): string {
+  return peer.slice(peer.lastIndexOf('/') + 1);
 }

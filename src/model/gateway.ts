@@ -10,6 +10,9 @@ const replicas = z.int().min(1, 'must be 1–10').max(10, 'must be 1–10').defa
 /** A ClusterLink release's tag: a version, never a moving name such as `latest`. */
 export const releaseTag = z.string().regex(/^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]{1,40})?$/, 'must be a release such as "v0.4.1"');
 
+/** Name of the ConfigMap that carries the claims on a gateway, in its namespace. */
+export const ANCHOR = 'skyfabric-gateway';
+
 /** The gateways' options, the same for every peer of a run. */
 export const gatewayOptions = z.strictObject({
   /** `direct`: our own manifests. `operator`: ClusterLink's operator and an Instance. */

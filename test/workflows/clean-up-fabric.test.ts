@@ -5,7 +5,7 @@ import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { attempt } from '../../activities/attempt';
 import { owedCleanupActivities } from '../../activities/owed-cleanup';
-import type { ClaimHolder } from '../../src/contract/activities';
+import type { ClaimHolder, RunState } from '../../src/contract/activities';
 import { readOwed } from '../../src/contract/read-owed';
 import { emptyRegister, type RegisteredPeer } from '../../src/contract/register';
 import type { CleanupResult, RunFailure } from '../../src/contract/results';
@@ -154,6 +154,46 @@ test('what a repeated run relies on is neither told nor removed', async () => {
       expect(fake.log()).not.toContain('west:releaseGateway');
     },
   );
+});
+
+describe('the gateway of a registered peer', () => {
+  const ANCHOR = 'ConfigMap clusterlink-system/skyfabric-gateway';
+  const [west] = PEERS.map((peer) => ({ ...peer, namespace: 'clusterlink-system' }) as unknown as RegisteredPeer);
+  const SOUTH = { claim: claimIdOf('bootstrap', 'bootstrap/f/south+west'), by: 'bootstrap/f/south+west', run: 'run-2', objects: [ANCHOR] };
+  const EAST: ClaimHolder = { claim: CLAIM, by: BY, run: 'run-1', objects: [ANCHOR] };
+
+  /** Two bootstraps that have claimed west's gateway, and are no more among the runs that the register keeps. */
+  const withTwo = (second: RunState, body: (cleaning: CleaningUp) => Promise<void>) =>
+    withCleanup((fake, fabric) => {
+      fake.answer('readRegister', () => ({ register: { ...emptyRegister(fabric), peers: west === undefined ? [] : [west] } }));
+      fake.answer('listClaims', ({ peer }) => ({ holders: peer.name === 'west' ? [EAST, SOUTH] : [] }));
+      fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(({ run }) => (run === SOUTH.run ? second : 'terminated')) }));
+    }, body);
+
+  test('stays where all who have claimed it were terminated', async () => {
+    await withTwo('terminated', async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ orphans: [], removed: false });
+      expect(fake.log()).not.toContain('west:releaseGateway');
+    });
+  });
+
+  test('stays beside a claim of a run that goes on, and may take it back', async () => {
+    await withTwo('running', async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ orphans: [], removed: false });
+      expect(fake.log()).not.toContain('west:releaseGateway');
+    });
+  });
+
+  test('is released by a terminated run where another claim lasts, also as seen once the cleanup is alone', async () => {
+    await withTwo('done', async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({ orphans: [{ peer: 'west', run: 'run-1' }], removed: true });
+      expect(fake.calls.filter(({ name }) => name === 'judgeRuns').map(({ input }) => input['runs'])).toEqual([
+        [EAST, SOUTH].map(({ by, run: id }) => ({ by, run: id })),
+        [EAST, SOUTH].map(({ by, run: id }) => ({ by, run: id })),
+      ]);
+      expect(fake.log()).toContain('west:releaseGateway');
+    });
+  });
 });
 
 test('one cleanup removes no more than its history holds, claims whole, and tells how many are left; what nobody can repeat nobody waits for', async () => {

@@ -1,7 +1,11 @@
 // Which claims are orphans: by the states of their runs, by what is owed, and by the register.
 import type { RunState } from '../../src/contract/activities';
 import { emptyRegister, type Register } from '../../src/contract/register';
-import { isOrphan, type Held, type Judgement } from '../../workflows/orphans';
+import { isOrphan, loneStandsOf, standsOf, withSharers, type Held, type Judgement, type Known } from '../../workflows/orphans';
+
+const ANCHOR = 'ConfigMap clusterlink-system/skyfabric-gateway';
+const PEER_EAST = 'Peer clusterlink-system/east';
+const PEER_SOUTH = 'Peer clusterlink-system/south';
 
 const held: Held = {
   peer: 'west',
@@ -79,14 +83,76 @@ describe('a claim of a terminated run whose request was repeated', () => {
   });
 });
 
-test("what a registered peer's gateway alone stands on is no orphan, although the register has forgotten the run that told it", () => {
-  const gateway = { ...held, claim: 'bootstrap-0123456789ab', objects: ['ConfigMap clusterlink-system/skyfabric-gateway'] };
-  const other = { ...gateway, claim: 'bootstrap-ba9876543210', by: 'bootstrap/f/west' };
-  const register = registered({ peers: [{ name: 'west' }] });
-  const judged = (claims: readonly Held[], known = register): boolean =>
-    isOrphan(gateway, TERMINATED, { register: known, owed: [], claims });
-  expect(judged([gateway, { ...other, peer: 'east' }])).toBe(false);
-  expect(judged([gateway, other])).toBe(true);
-  expect(judged([gateway], nothing)).toBe(true);
-  expect(judged([gateway, { ...other, objects: ['Peer clusterlink-system/east'] }])).toBe(false);
+describe('what something registered stands on is no orphan, although the register has forgotten the run that told it', () => {
+  const gateway = { ...held, claim: 'bootstrap-0123456789ab', by: 'bootstrap/f/east+west', objects: [ANCHOR, PEER_EAST] };
+  const other = { ...gateway, claim: 'bootstrap-ba9876543210', by: 'bootstrap/f/south+west', run: 'run-2', objects: [ANCHOR, PEER_SOUTH] };
+  const peers = [{ name: 'west', namespace: 'clusterlink-system' }];
+  const links = [{ a: 'east', b: 'west' }];
+  /** The claims that are orphans, by their runs; terminated ones where nothing else is said. */
+  const orphansOf = (
+    claims: readonly Held[],
+    parts: object,
+    states: Record<string, RunState> = {},
+    more: Partial<Known> = {},
+  ): string[] => {
+    const known = { register: registered(parts), owed: [], ...more };
+    const judgementOf = ({ run }: Held): Judgement => ({ state: states[run] ?? 'terminated', repeated: false });
+    const stands = standsOf(claims, judgementOf, known);
+    return claims.filter((one) => isOrphan(one, judgementOf(one), { ...known, stands })).map(({ run }) => run);
+  };
+
+  test('a gateway stands on all claims of runs that did not end well while it has no other', () => {
+    expect(orphansOf([gateway], { peers })).toEqual([]);
+    expect(orphansOf([gateway, other], { peers })).toEqual([]);
+    expect(orphansOf([gateway, other], {})).toEqual(['run-1', 'run-2']);
+    expect(orphansOf([gateway, { ...other, peer: 'east' }], { peers })).toEqual(['run-2']);
+  });
+
+  test.each<[RunState, string[]]>([
+    ['done', ['run-1']],
+    ['unknown', ['run-1']],
+    // It may take its own claim back yet.
+    ['running', []],
+  ])('beside a claim whose run is %s, these are orphans: %j', (state, orphans) => {
+    expect(orphansOf([gateway, other], { peers }, { 'run-2': state })).toEqual(orphans);
+  });
+
+  test('a gateway does not stand on a claim that will be taken back, nor on one that is on no gateway', () => {
+    const debt = { kind: 'undo', by: other.by, run: 'run-2', since: 0, peers: ['west'], left: ['take back gateway'], attempts: 1 } as const;
+    expect(orphansOf([gateway, other], { peers }, { 'run-2': 'failed' }, { owed: [debt] })).toEqual([]);
+    const done = { 'run-2': 'done' } as const;
+    expect(orphansOf([gateway, { ...other, objects: ['Service demo/bait'] }], { peers }, done)).toEqual([]);
+    expect(orphansOf([gateway, { ...other, objects: ['ConfigMap demo/skyfabric-gateway'] }], { peers }, done)).toEqual([]);
+  });
+
+  test('a registered link stands on all of them as well, whoever else claims the gateway', () => {
+    const done = { 'run-2': 'done' } as const;
+    expect(orphansOf([gateway, other], { peers, links }, done)).toEqual([]);
+    expect(orphansOf([gateway, { ...other, objects: [ANCHOR, PEER_EAST] }], { peers, links }, done)).toEqual(['run-1']);
+    const link = { ...gateway, claim: 'link-0123456789ab', objects: [PEER_EAST] };
+    expect(orphansOf([link], { peers, links })).toEqual([]);
+    expect(orphansOf([link], { peers })).toEqual(['run-1']);
+  });
+
+  test('a registered connection is its own, at its peers, unless the run only changed what stood', () => {
+    const connections = [{ id: held.claim, imports: { west: ['east'] } }];
+    expect(orphansOf([held], { connections })).toEqual([]);
+    expect(orphansOf([{ ...held, changes: true }], { connections })).toEqual(['run-1']);
+    expect(orphansOf([{ ...held, peer: 'south' }], { connections })).toEqual(['run-1']);
+  });
+
+  test('a claim that comes back as it was before its run leaves the gateway its claim', () => {
+    expect(orphansOf([{ ...gateway, changes: true }], { peers })).toEqual(['run-1']);
+  });
+
+  test('cleanups that began before claims were told from others that last go on by the only one', () => {
+    const known = registered({ peers });
+    expect(loneStandsOf([gateway, { ...other, peer: 'east' }], known)).toEqual([gateway]);
+    expect(loneStandsOf([gateway, other], known)).toEqual([]);
+  });
+
+  test('to judge a claim takes the runs of those that share an object with it', () => {
+    const elsewhere = { ...other, peer: 'east' };
+    expect(withSharers([gateway], [gateway, other, elsewhere, held])).toEqual([gateway, other]);
+  });
 });

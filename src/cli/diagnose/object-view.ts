@@ -1,6 +1,6 @@
 // What is shown of a cluster's objects. Of Secrets, and of ConfigMaps that are not ours, never a value.
-import { ANCHOR } from '../../../activities/gateway-anchor';
 import type { KubeObject } from '../../kubernetes/kube-object';
+import { ANCHOR } from '../../model/gateway';
 import { isRecord } from '../../model/problems';
 import { inspectCertificate, type CertificateFacts } from '../../pki/certificate-facts';
 
