@@ -1,10 +1,13 @@
 // Every claim on a peer, and how the runs that made them fare: from these two follows what nobody answers for any more.
 import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { ExportNeed } from '../src/clusterlink/compose-export';
+import type { ImportNeed } from '../src/clusterlink/compose-import';
 import type { ClaimHolder, RunState, Steps } from '../src/contract/activities';
 import { settleWorkflowId } from '../src/contract/workflow-ids';
 import { readClaims } from '../src/kubernetes/claim-marks';
 import { listManaged } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
+import { isRecord } from '../src/model/problems';
 import { signal } from './activity-context';
 import { askTemporal } from './ask-temporal';
 import type { ActivityDeps } from './deps';
@@ -44,18 +47,28 @@ export function claimListActivities({ clusters }: ActivityDeps): Pick<Steps, 'li
 
 /** Each claim of each run, with what carries it. */
 function holdersOf(objects: readonly KubeObject[]): ClaimHolder[] {
-  const holders = new Map<string, { claim: string; by: string; run: string; changes?: boolean; objects: string[] }>();
+  const holders = new Map<string, Mutable<ClaimHolder> & { objects: string[] }>();
   for (const object of objects) {
-    for (const { id, by, run, earlier } of readClaims<unknown>(object)) {
+    for (const { id, by, run, changedBy, need, earlier } of readClaims<unknown>(object)) {
       // Whoever wrote a claim by hand may have named another run's.
-      const key = `${id} ${by} ${run}`;
-      const holder = holders.get(key) ?? { claim: id, by, run, objects: [] };
+      const key = `${id} ${by} ${run} ${changedBy ?? ''}`;
+      const holder = holders.get(key) ?? { claim: id, by, run, ...(changedBy === undefined ? {} : { changedBy }), objects: [] };
       if (earlier !== undefined) holder.changes = true;
+      if (changedBy !== undefined && object.kind === 'Import') holder.sources = namesIn(need, 'sources');
+      if (changedBy !== undefined && object.kind === 'Export') holder.importers = namesIn(need, 'importers');
       holder.objects.push(describeRef(refOf(object)));
       holders.set(key, holder);
     }
   }
   return [...holders.values()];
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The names in one field of a need, which somebody may have written by hand. */
+function namesIn(need: unknown, field: keyof ImportNeed | keyof ExportNeed): string[] {
+  const names = isRecord(need) ? need[field] : undefined;
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
 }
 
 /** How a run stands. @param run default: the latest of that workflow id */

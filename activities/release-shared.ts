@@ -3,7 +3,7 @@ import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { PolicySide } from '../src/clusterlink/compose-policy';
 import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
 import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
-import { releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
+import { earlierOf, releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import type { Claimant } from '../src/model/claimant';
@@ -74,7 +74,7 @@ async function releaseOne<N>(
   release: Release<N>,
 ): Promise<{ readonly changed: boolean; readonly removed: boolean }> {
   const { claimant, scope, beforeDelete } = release;
-  const { fabric, run } = claimant;
+  const { fabric } = claimant;
   const compose = kind.compose(ref);
   const left = (claim: Claim<N>): string[] => {
     const { remotes } = release.selection;
@@ -85,7 +85,7 @@ async function releaseOne<N>(
     fabric,
     rewrite: (claims) =>
       claims.map((claim) =>
-        isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), run) : claim,
+        isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), claimant) : claim,
       ),
     compose,
     signal: signal(),
@@ -94,7 +94,7 @@ async function releaseOne<N>(
     ref,
     fabric,
     matches: (claim) => isReleased(kind, ref, claim, release) && left(claim).length === 0,
-    run: scope === 'run' ? run : undefined,
+    run: scope === 'run' ? claimant.run : undefined,
     unclaimed: isEverything(release),
     compose,
     beforeDelete,
@@ -109,10 +109,18 @@ function isEverything({ scope, selection }: Pick<Release<never>, 'scope' | 'sele
   return scope === 'all' && service === undefined && remotes === undefined && claims === undefined;
 }
 
-function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly string[], run: string): Claim<N> {
-  const { id, by, need } = claim;
-  const earlier = claim.run === run ? claim.earlier : { by, run: claim.run, need };
-  return { id, by, run, need: kind.narrowed(need, remotes), ...(earlier === undefined ? {} : { earlier }) };
+/** A claim for fewer remotes: in the name of its own workflow still, and noted as changed by whoever takes the others. */
+function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly string[], { by: taker, run }: Claimant): Claim<N> {
+  const { id, by } = claim;
+  const earlier = claim.run === run ? claim.earlier : earlierOf(claim);
+  return {
+    id,
+    by,
+    run,
+    ...(taker === by ? {} : { changedBy: taker }),
+    need: kind.narrowed(claim.need, remotes),
+    ...(earlier === undefined ? {} : { earlier }),
+  };
 }
 
 function isReleased<N>(

@@ -2,7 +2,7 @@
 import { isCancellation, patched } from '@temporalio/workflow';
 import type { UndoCall } from '../src/contract/activities';
 import { emptyRegister, type Register } from '../src/contract/register';
-import type { CleanupResult, Orphan } from '../src/contract/results';
+import type { CleanupResult, Loss, Orphan } from '../src/contract/results';
 import type { Residue } from '../src/contract/status';
 import { claimIdOf, isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
@@ -10,6 +10,7 @@ import type { Claimant } from '../src/model/claimant';
 import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
 import { drain } from './drain';
 import { lookAtEach } from './looks';
+import { lossOf } from './losses';
 import { callUndo } from './owing';
 import { isOrphan, loneStandsOf, reasonOf, standsOf, withSharers, type Held, type Judgement, type Known } from './orphans';
 import { addressOf, type Place } from './place';
@@ -33,11 +34,13 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
       );
       return own.map((holder): Held => ({ peer: peer.name, ...holder }));
     });
-    const held = holders.flat();
+    const held = asKnown(holders.flat());
     // Cleanups that began before runs were known to rely on the claims of others go on as they did then.
     const asBefore = held.length > 0 && !patched('claims-relied-on');
     const rule = held.length === 0 ? 'lasting' : ruleOfStands();
-    const orphans = await judge(run, held, { register: register ?? emptyRegister(fabric), owed, asBefore }, { claims: held, rule });
+    const known = { register: register ?? emptyRegister(fabric), owed, asBefore };
+    const { orphans, fates } = await judge(run, held, known, { claims: held, rule });
+    const losses = await findLosses(run, held, fates, known);
     const unseen = failures.map(({ peer, error }) => ({ peer, problem: problemOf(error) }));
     const wanted = orphans.filter((orphan) => isChosen(orphan, remove));
     const seen = wanted.length > MOST_ORPHANS && patched('orphans-in-parts') ? firstOf(wanted) : wanted;
@@ -48,8 +51,22 @@ export async function CleanUpFabric(input: unknown): Promise<CleanupResult> {
     if (chosen.length > 0) await removeAll(run, places, chosen, { asBefore, keepsAuthority });
     const left = wanted.length - seen.length;
     const found = remove === undefined ? orphans : chosen;
-    return { fabric, owed, orphans: found, removed: chosen.length > 0, unseen, ...(left === 0 ? {} : { left }) };
+    return {
+      fabric,
+      owed,
+      orphans: found,
+      ...(losses.length === 0 ? {} : { losses }),
+      removed: chosen.length > 0,
+      unseen,
+      ...(left === 0 ? {} : { left }),
+    };
   });
+}
+
+/** The claims as they were found; to cleanups that began before who changes a claim was noted, as if it were not. */
+function asKnown(held: readonly Held[]): readonly Held[] {
+  const isNoted = held.some(({ changedBy }) => changedBy !== undefined);
+  return isNoted && !patched('who-changed-claims') ? held.map(({ changedBy: _, ...one }) => one) : held;
 }
 
 /** The fabric's peers, and those that the request names besides. */
@@ -101,28 +118,62 @@ async function takeAlone(
   const doubtful = stands.claims.filter((one) =>
     seen.some(({ peer, claim, run: id }) => peer === one.peer && claim === one.claim && id === one.run),
   );
-  return { chosen: await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed }, stands), register };
+  const { orphans } = await judge(run, doubtful, { register: register ?? emptyRegister(run.claimant.fabric), owed }, stands);
+  return { chosen: orphans, register };
 }
 
-async function judge(run: Run, held: readonly Held[], known: Omit<Known, 'stands'>, { claims, rule }: Stands): Promise<Orphan[]> {
-  if (held.length === 0) return [];
+/** How the run of a claim fares, and the run that has changed it last where that is another workflow's. */
+type Fates = (held: Held) => Judgement;
+
+async function lookUpRuns(run: Run, held: readonly Held[]): Promise<Fates> {
   const { fabric } = run.claimant;
-  const looked = rule === 'lasting' ? withSharers(held, claims) : held;
-  const runs = [...new Map(looked.map((one) => [`${one.by} ${one.run}`, { by: one.by, run: one.run }])).values()];
+  const keyOf = (by: string, id: string): string => `${by} ${id}`;
+  const runs = [
+    ...new Map(
+      held
+        .flatMap(({ by, run: id, changedBy }) => [{ by, run: id }, ...(changedBy === undefined ? [] : [{ by: changedBy, run: id }])])
+        .map((one) => [keyOf(one.by, one.run), one]),
+    ).values(),
+  ];
   const { states, repeated = [] } = await run.step({ title: 'look up runs', patience: 'look' }, (activities) =>
     activities.judgeRuns({ fabric, runs }),
   );
-  const indices = new Map(runs.map((one, index) => [`${one.by} ${one.run}`, index]));
-  const judgementOf = ({ by, run: id }: Held): Judgement => {
-    const index = indices.get(`${by} ${id}`) ?? -1;
+  const indices = new Map(runs.map((one, index) => [keyOf(one.by, one.run), index]));
+  const fateOf = (by: string, id: string): Judgement => {
+    const index = indices.get(keyOf(by, id)) ?? -1;
     return { state: states[index] ?? 'unknown', repeated: repeated[index] ?? false };
   };
-  const stands = rule === 'lasting' ? standsOf(looked, judgementOf, known) : rule === 'lone' ? loneStandsOf(claims, known.register) : [];
-  return held.flatMap((one): Orphan[] => {
-    const judgement = judgementOf(one);
-    if (!isOrphan(one, judgement, { ...known, stands })) return [];
-    return [{ peer: one.peer, claim: one.claim, by: one.by, run: one.run, objects: one.objects, why: reasonOf(judgement.state) }];
+  return ({ by, run: id, changedBy }) => ({
+    ...fateOf(by, id),
+    ...(changedBy === undefined ? {} : { taker: fateOf(changedBy, id).state }),
   });
+}
+
+async function judge(run: Run, held: readonly Held[], known: Omit<Known, 'stands'>, { claims, rule }: Stands): Promise<Judged> {
+  if (held.length === 0) return { orphans: [], fates: () => ({ state: 'unknown', repeated: false }) };
+  const looked = rule === 'lasting' ? withSharers(held, claims) : held;
+  const fates = await lookUpRuns(run, looked);
+  const stands = rule === 'lasting' ? standsOf(looked, fates, known) : rule === 'lone' ? loneStandsOf(claims, known.register) : [];
+  const orphans = held.flatMap((one): Orphan[] => {
+    const judgement = fates(one);
+    if (!isOrphan(one, judgement, { ...known, stands })) return [];
+    const { peer, claim, by, run: id, changedBy, objects } = one;
+    return [{ peer, claim, by, run: id, ...(changedBy === undefined ? {} : { changedBy }), objects, why: reasonOf(judgement) }];
+  });
+  return { orphans, fates };
+}
+
+interface Judged {
+  readonly orphans: readonly Orphan[];
+  readonly fates: Fates;
+}
+
+/** What registered connections have lost, by a register that knows what those have told who ended since the first look at it. */
+async function findLosses(run: Run, held: readonly Held[], fates: Fates, known: Pick<Known, 'register' | 'owed'>): Promise<Loss[]> {
+  const suspected = held.filter((one) => lossOf(one, fates(one), known).length > 0);
+  if (suspected.length === 0) return [];
+  const { register, owed = [] } = await readRegister(run);
+  return suspected.flatMap((one) => lossOf(one, fates(one), { register: register ?? emptyRegister(run.claimant.fabric), owed }));
 }
 
 function isChosen({ claim, run }: Orphan, remove: CleanUpRequest['remove']): boolean {

@@ -25,14 +25,20 @@ export interface Judgement {
   readonly state: RunState;
   /** The latest run of the same workflow id is another one, and has ended well. */
   readonly repeated: boolean;
+  /** Where another workflow's run has changed the claim last: how that one fares. Then `state` is that of the claim's own workflow, which knows no such run. */
+  readonly taker?: RunState;
 }
 
 /**
  * Whether a claim is an orphan: its run did not end well, is not owed, and neither does the register know what it stands for nor has the
  * same request succeeded since. (A later run that finds a claim as it wants it relies on it, and leaves it in the name of the one before.)
  */
-export function isOrphan(held: Held, { state, repeated }: Judgement, { register, owed, asBefore = false, stands = [] }: Known): boolean {
-  if (isOwed(held, owed)) return false;
+export function isOrphan(
+  held: Held,
+  { state, repeated, taker }: Judgement,
+  { register, owed, asBefore = false, stands = [] }: Known,
+): boolean {
+  if (isOwed(held, owed) || taker === 'running') return false;
   switch (state) {
     case 'running':
     case 'done':
@@ -110,8 +116,9 @@ function placeOf(peer: string, object: string): string {
   return `${peer}: ${object}`;
 }
 
-function isOwed({ by, run }: Held, owed: readonly OwedCleanup[]): boolean {
-  return owed.some((debt) => debt.by === by && debt.run === run);
+/** Whether the run that has changed the claim last, of whichever workflow, is owed its undoing. */
+export function isOwed({ by, run, changedBy = by }: Held, owed: readonly OwedCleanup[]): boolean {
+  return owed.some((debt) => debt.by === changedBy && debt.run === run);
 }
 
 /** Whether the same request has succeeded after all, so that the fabric stands on the claim. */
@@ -124,13 +131,20 @@ function isReliedOn(held: Held, repeated: boolean, register: Register): boolean 
   return !isClaimOf('bootstrap', held.claim) || !isOnlyLinks || hasLink(held, register);
 }
 
-/** What became of the run, in a few words. */
-export function reasonOf(state: RunState): string {
-  return REASONS[state] ?? `was ${state}`;
+/** What became of the run that has left an orphan, in a few words. */
+export function reasonOf({ state, taker }: Judgement): string {
+  if (taker === undefined || taker === 'unknown') return fateOf(state) + (state === 'unknown' ? ', nor to the register' : '');
+  return `${fateOf(taker)}; the register does not know the connection`;
 }
 
-const REASONS: { readonly [State in RunState]?: string } = {
-  unknown: 'is not known to Temporal, nor to the register',
+/** How a run has ended, in a few words. */
+export function fateOf(state: RunState): string {
+  return FATES[state] ?? `was ${state}`;
+}
+
+const FATES: { readonly [State in RunState]?: string } = {
+  done: 'ended well',
+  unknown: 'is not known to Temporal',
   'timed-out': 'timed out',
   failed: 'failed, and could not take it back',
 };

@@ -1,7 +1,7 @@
 // `skyfabric cleanup`: what is owed to a fabric's peers, and what was left by runs that nobody answers for any more.
 import { Command } from 'commander';
 import type { OwedCleanup } from '../contract/owed';
-import type { CleanupResult, Orphan } from '../contract/results';
+import type { CleanupResult, Loss, Orphan } from '../contract/results';
 import type { CleanUpRequestInput } from '../model/requests';
 import { addCommonFlags, addWaitFlags, readWaitFlags, RUN_FLAGS, type WaitFlags } from './common-flags';
 import { EXIT, type CliContext } from './context';
@@ -129,11 +129,12 @@ function question({ owed, orphans }: CleanupResult): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`;
 }
 
-function render({ fabric, owed, orphans, removed, unseen, left = 0 }: CleanupResult, paint: Paint): string {
+function render({ fabric, owed, orphans, losses = [], removed, unseen, left = 0 }: CleanupResult, paint: Paint): string {
   const lines = [
     ...unseen.map(({ peer, problem }) => `${paint('yellow', 'Not looked at')} ${oneLine(peer)}: ${oneLine(problem.message)}`),
     ...owed.flatMap((debt) => owedLines(debt, paint)),
     ...orphans.flatMap((orphan) => orphanLines(orphan, removed, paint)),
+    ...losses.flatMap((loss) => lossLines(loss, paint)),
     ...(left === 0 ? [] : [`${paint('yellow', 'Left')}: ${left} more, which the same command removes when it is run again`]),
   ];
   return lines.length === 0 ? `Nothing is owed, and nothing was left in fabric ${fabric}.` : lines.join('\n');
@@ -149,9 +150,18 @@ function owedLines({ by, peers, left, since, attempts, lastError, nextTryAt }: O
   ];
 }
 
-function orphanLines({ peer, claim, by, run, why, objects }: Orphan, removed: boolean, paint: Paint): string[] {
+function orphanLines({ peer, claim, by, run, changedBy, why, objects }: Orphan, removed: boolean, paint: Paint): string[] {
+  const whose = `${oneLine(by)}${changedBy === undefined ? '' : `, changed by ${oneLine(changedBy)}`} (${oneLine(run)})`;
   return [
-    `${removed ? paint('green', 'Removed') : paint('red', 'Left')} on ${oneLine(peer)}: claim ${oneLine(claim)}, of ${oneLine(by)} (${oneLine(run)}), which ${why}`,
+    `${removed ? paint('green', 'Removed') : paint('red', 'Left')} on ${oneLine(peer)}: claim ${oneLine(claim)}, of ${whose}, which ${why}`,
     ...objects.map((object) => `    ${oneLine(object)}`),
+  ];
+}
+
+function lossLines({ peer, claim, by, changedBy, run, why, pairs, hint }: Loss, paint: Paint): string[] {
+  return [
+    `${paint('red', 'Lost')} on ${oneLine(peer)}: part of claim ${oneLine(claim)}, of ${oneLine(by)}, changed by ${oneLine(changedBy)} (${oneLine(run)}), which ${why}`,
+    ...pairs.map(({ importer, source }) => `    ${oneLine(importer)} imports from ${oneLine(source)}`),
+    `  ${oneLine(hint)}`,
   ];
 }

@@ -73,9 +73,14 @@ export interface Selection {
 /** A claim, whoever holds it, and the objects that carry it on one peer. */
 export interface ClaimHolder {
   readonly claim: string;
-  /** Workflow id and run id of the run that set it. */
+  /** Workflow id of the request, and id of the run that set it or changed it last. */
   readonly by: string;
   readonly run: string;
+  /** Workflow id of that run, where it is not the request's own: it has taken something from the claim. */
+  readonly changedBy?: string;
+  /** What a claim from which something was taken still asks for: the sources of its Import, the importers of its Export. */
+  readonly sources?: readonly string[];
+  readonly importers?: readonly string[];
   /** On one of the objects that run has changed the claim, and what stood before it is noted there. */
   readonly changes?: boolean;
   /** `Kind namespace/name`. */

@@ -104,16 +104,40 @@ export interface Orphan {
   /** Workflow id and run id of the run that left it. */
   readonly by: string;
   readonly run: string;
+  /** Workflow id of that run, where it is not `by`: it has taken something from the claim. */
+  readonly changedBy?: string;
   /** What became of that run: `was terminated`. */
   readonly why: string;
   /** `Kind namespace/name` of everything that carries the claim. */
   readonly objects: readonly string[];
 }
 
+/**
+ * What a connection has lost on a peer, while the register knows it as whole: who took it away did not get as far as to tell, nor to put it
+ * back. It is only told: what it stood on may be gone as well, and who takes away cannot be guessed to want it back.
+ */
+export interface Loss {
+  readonly peer: string;
+  /** The connection's claim, and its workflow id. */
+  readonly claim: string;
+  readonly by: string;
+  /** Workflow id and run id of the run that has changed the claim last. */
+  readonly changedBy: string;
+  readonly run: string;
+  /** What became of that run: `was terminated`. */
+  readonly why: string;
+  /** What the register knows of it, and the peer's claim asks for no more. */
+  readonly pairs: readonly { readonly importer: string; readonly source: string }[];
+  /** What to do about it. */
+  readonly hint: string;
+}
+
 export interface CleanupResult {
   readonly fabric: string;
   readonly owed: readonly OwedCleanup[];
   readonly orphans: readonly Orphan[];
+  /** What registered connections have lost; absent when it is nothing. */
+  readonly losses?: readonly Loss[];
   /** Whether the orphans were removed; without `remove` they are only told. */
   readonly removed: boolean;
   /** Peers that could not be looked at. */

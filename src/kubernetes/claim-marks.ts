@@ -27,12 +27,14 @@ export interface Claim<N> {
   readonly id: string;
   /** The workflow that set it. */
   readonly by: string;
-  /** The run of that workflow that last changed it. */
+  /** The run that last changed it, of that workflow or of `changedBy`. */
   readonly run: string;
+  /** The workflow of that run, where it is another: it has taken something from the claim. (Versions before this one did not note it.) */
+  readonly changedBy?: string;
   /** What the claimant needs of the object; plain JSON, `{}` where being there is all. */
   readonly need: N;
   /** What the claim was before that run changed it. */
-  readonly earlier?: { readonly by: string; readonly run: string; readonly need: N };
+  readonly earlier?: Omit<Claim<N>, 'id' | 'earlier'>;
 }
 
 /** Labels, annotations and top-level fields (`spec`, `data`, `rules`, ...) that claims give an object. */
@@ -175,21 +177,22 @@ function merge(previous: unknown, next: unknown, current: unknown): unknown {
   };
 }
 
-function writeClaim<N>({ id, by, run, need, earlier }: Claim<N>): [string, string] {
+function writeClaim<N>({ id, by, run, changedBy, need, earlier }: Claim<N>): [string, string] {
   if (!/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(id)) {
     throw new FabricError({
       code: 'invalid',
       message: `${JSON.stringify(id.slice(0, 80))} cannot be the id of a claim: up to 63 letters, digits, dots, dashes and underscores.`,
     });
   }
-  return [`${CLAIM_PREFIX}${id}`, canonicalJson({ by, run, need, earlier })];
+  return [`${CLAIM_PREFIX}${id}`, canonicalJson({ by, run, changedBy, need, earlier })];
 }
 
 function isClaimNote(value: Json): boolean {
-  const { by, run, need, earlier } = value;
+  const { by, run, changedBy, need, earlier } = value;
   return (
     typeof by === 'string' &&
     typeof run === 'string' &&
+    (changedBy === undefined || typeof changedBy === 'string') &&
     need !== undefined &&
     (earlier === undefined || (isJson(earlier) && isClaimNote(earlier)))
   );

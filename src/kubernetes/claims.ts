@@ -21,7 +21,7 @@ export type Compose<N> = (claims: readonly Claim<N>[], current: KubeObject | und
 export interface EnsureClaimOptions<N> {
   readonly ref: ObjectRef;
   readonly fabric: string;
-  readonly claim: Omit<Claim<N>, 'earlier'>;
+  readonly claim: Omit<Claim<N>, 'earlier' | 'changedBy'>;
   /** Takes over an object that exists without our label, instead of a `conflict`. Never done to a Secret. */
   readonly adopt?: boolean | undefined;
   readonly compose: Compose<N>;
@@ -38,7 +38,10 @@ export interface ReleaseClaimsOptions<N> {
   readonly ref: ObjectRef;
   readonly fabric: string;
   readonly matches: (claim: Claim<N>) => boolean;
-  /** Undoes only what this run set: its claims go, or get back the need they had before. Absent: matching claims go, whoever set them. */
+  /**
+   * Undoes only what this run set: its claims go, or get back the need they had before. A claim of another workflow's, from which it has
+   * taken something, goes: what that stood on may be gone as well. Absent: matching claims go, whoever set them.
+   */
   readonly run?: string | undefined;
   /** Whether an object with our labels whose claims are all lost goes too; default no: whose it is cannot be told. */
   readonly unclaimed?: boolean | undefined;
@@ -193,22 +196,27 @@ function isOurs(object: KubeObject, fabric: string): boolean {
   return isManaged(object) && object.metadata.labels?.[FABRIC_LABEL] === fabric;
 }
 
-function withClaim<N>(claims: readonly Claim<N>[], wanted: Omit<Claim<N>, 'earlier'>): Claim<N>[] {
+function withClaim<N>(claims: readonly Claim<N>[], wanted: EnsureClaimOptions<N>['claim']): Claim<N>[] {
   const { id, by, run, need } = wanted;
   const known = claims.find((claim) => claim.id === id);
   if (known === undefined) return [...claims, { id, by, run, need }];
   if (sameJson(known.need, need)) return [...claims];
   // A run that changes its mind still owes what was there before it came.
-  const earlier = known.run === run ? known.earlier : { by: known.by, run: known.run, need: known.need };
+  const earlier = known.run === run ? known.earlier : earlierOf(known);
   const changed: Claim<N> = { id, by, run, need, ...(earlier === undefined ? {} : { earlier }) };
   return claims.map((claim) => (claim === known ? changed : claim));
+}
+
+/** A claim as it is noted by whoever changes it. */
+export function earlierOf<N>({ by, run, changedBy, need }: Claim<N>): NonNullable<Claim<N>['earlier']> {
+  return { by, run, ...(changedBy === undefined ? {} : { changedBy }), need };
 }
 
 /** The claim as it would be had the run never been; an empty list when nothing of it is left. */
 function withoutRun<N>(claim: Claim<N>, run: string | undefined): Claim<N>[] {
   const { earlier, ...now } = claim;
   if (run === undefined) return [];
-  if (claim.run === run) return earlier === undefined ? [] : [{ id: claim.id, ...earlier }];
+  if (claim.run === run) return earlier === undefined || claim.changedBy !== undefined ? [] : [{ id: claim.id, ...earlier }];
   return earlier?.run === run ? [now] : [claim];
 }
 

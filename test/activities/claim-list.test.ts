@@ -40,6 +40,30 @@ test('a claim by hand, in the name of a run that is not its own, hides no claim 
   expect(after).toHaveLength(2);
 });
 
+test('a claim that another workflow has narrowed tells whose, and what it still asks for, also where somebody wrote that by hand', async () => {
+  const { cluster } = bench;
+  const custom = (kind: string, name: string): ObjectRef => ({
+    apiVersion: 'clusterlink.net/v1alpha1',
+    kind,
+    namespace: 'clusterlink-system',
+    name,
+  });
+  const narrowed = { ...mark, id: 'connection-three', run: 'run-u', changedBy: 'unlink/f/east/west' };
+  const claim = (ref: ObjectRef, need: unknown, spec: object) =>
+    cluster.create(composedObject({ ref, fabric: FABRIC, claims: [{ ...narrowed, need }], composed: { spec } }));
+  await claim(custom('Import', 'echo'), { sources: ['south', 7] }, { port: 80, sources: [] });
+  await claim(custom('Export', 'echo'), { importers: 'all' }, { port: 80 });
+  expect((await list()).find((holder) => holder.claim === narrowed.id)).toEqual({
+    claim: narrowed.id,
+    by: mark.by,
+    run: 'run-u',
+    changedBy: 'unlink/f/east/west',
+    sources: ['south'],
+    importers: [],
+    objects: ['Export clusterlink-system/echo', 'Import clusterlink-system/echo'],
+  });
+});
+
 test('the Job of a probe goes by itself, and is nothing that anybody has to remove', async () => {
   const before = await list();
   const container = { name: 'probe', image: 'busybox:1.36' };

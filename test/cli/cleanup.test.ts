@@ -4,6 +4,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Debt } from '../../src/contract/activities';
 import { oweSignal } from '../../src/contract/messages';
 import { readOwed } from '../../src/contract/read-owed';
+import { emptyRegister, type RegisteredConnection } from '../../src/contract/register';
 import { claimIdOf, settleWorkflowId, teardownWorkflowId } from '../../src/contract/workflow-ids';
 import { teardownRequest } from '../../src/model/requests';
 import { testAddress, testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
@@ -82,6 +83,24 @@ test('it asks, and removes what was shown, sources first and the gateway last', 
       scope: 'run',
       claimant: { id: CLAIM, by: BY, run: 'run-1' },
     });
+  });
+});
+
+test('it tells what a connection has lost, and how that comes right, and asks nothing about it', async () => {
+  await withRemains(async (fake, cli) => {
+    const by = 'connect/f/demo/echo/1';
+    const taken = { claim: 'connection-0123456789ab', by, run: 'run-1', changedBy: 'unlink/f/east/west', sources: [], objects: [] };
+    const service = { name: 'echo', namespace: 'demo', port: 8080 };
+    const connection = { id: taken.claim, workflowId: by, service, imports: { west: ['east'] } } as unknown as RegisteredConnection;
+    fake.answer('listClaims', () => ({ holders: [taken] }));
+    fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map((one) => (one.by === by ? 'unknown' : 'terminated')) }));
+    fake.answer('readRegister', ({ fabric }) => ({ register: { ...emptyRegister(fabric), connections: [connection] } }));
+    const { code, stdout, stderr } = await cli(PEER);
+    expect(stdout).toContain(
+      `Lost on west: part of claim ${taken.claim}, of ${by}, changed by unlink/f/east/west (run-1), which was terminated`,
+    );
+    expect(stdout).toContain('west imports from east\n  Connect the service again');
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('Nothing was touched')]);
   });
 });
 

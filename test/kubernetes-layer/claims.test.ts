@@ -149,6 +149,38 @@ test('an earlier run that rolls back after a later one changed the claim leaves 
   expect(await release({ run: 'run-2' })).toMatchObject({ removed: true });
 });
 
+describe('a claim from which another workflow has taken something', () => {
+  const taken: Claim<Need> = {
+    ...claimed('a', ['west'], 'taking'),
+    changedBy: 'unlink/1',
+    earlier: { by: 'connect/a', run: 'run-1', need: { sources: ['west', 'south'] } },
+  };
+  const claims = async (): Promise<Claim<Need>[]> => readClaims<Need>((await read()) as ConfigMap);
+  beforeEach(async () => {
+    await ensure(claimed('a', ['west', 'south'], 'run-1'));
+    await rewrite(() => [taken]);
+  });
+
+  test('says whose run that was', async () => {
+    expect(await claims()).toEqual([taken]);
+  });
+
+  test('goes with what that run has left: what it stood on before may be gone', async () => {
+    await ensure(claimed('b', ['north']));
+    expect(await release({ id: 'a', run: 'taking' })).toMatchObject({ changed: true, remaining: [claimed('b', ['north'])] });
+    expect((await read())?.data).toEqual({ north: 'yes' });
+  });
+
+  test('comes back to the letter where a run that has changed it since is undone', async () => {
+    await ensure(claimed('a', ['west', 'south'], 'run-2'));
+    const { earlier: _, ...noted } = taken;
+    const { id, ...before } = noted;
+    expect(await claims()).toEqual([{ ...claimed('a', ['west', 'south'], 'run-2'), earlier: before }]);
+    await release({ run: 'run-2' });
+    expect(await claims()).toEqual([{ id, ...before }]);
+  });
+});
+
 test('releasing by run takes its new claims and leaves those of other runs', async () => {
   await ensure(claimed('a', ['west'], 'run-1'));
   await ensure(claimed('b', ['south'], 'run-2'));

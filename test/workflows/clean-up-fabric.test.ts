@@ -7,7 +7,7 @@ import { attempt } from '../../activities/attempt';
 import { owedCleanupActivities } from '../../activities/owed-cleanup';
 import type { ClaimHolder, RunState } from '../../src/contract/activities';
 import { readOwed } from '../../src/contract/read-owed';
-import { emptyRegister, type RegisteredPeer } from '../../src/contract/register';
+import { emptyRegister, type RegisteredConnection, type RegisteredPeer } from '../../src/contract/register';
 import type { CleanupResult, RunFailure } from '../../src/contract/results';
 import { claimIdOf, settleWorkflowId } from '../../src/contract/workflow-ids';
 import { readRunStatus, startRun, type StartedRun } from '../../src/temporal/runs';
@@ -192,6 +192,79 @@ describe('the gateway of a registered peer', () => {
         [EAST, SOUTH].map(({ by, run: id }) => ({ by, run: id })),
       ]);
       expect(fake.log()).toContain('west:releaseGateway');
+    });
+  });
+});
+
+describe('a connection from which a terminated unlink has taken a source', () => {
+  const UNLINK = 'unlink/f/east/west';
+  const TAKEN: ClaimHolder = {
+    claim: 'connection-0123456789ab',
+    by: 'connect/f/demo/echo/1',
+    run: 'run-u',
+    changedBy: UNLINK,
+    changes: true,
+    sources: ['south'],
+    objects: ['Import demo/echo'],
+  };
+  const connection = (sources: string[]) =>
+    ({
+      id: TAKEN.claim,
+      workflowId: TAKEN.by,
+      service: { name: 'echo', namespace: 'demo', port: 8080 },
+      imports: { east: sources },
+    }) as unknown as RegisteredConnection;
+
+  /** @param looks the sources that the register knows, look by look; none where it does not know the connection */
+  const withTaken = (looks: readonly (string[] | undefined)[], body: (cleaning: CleaningUp) => Promise<void>) => {
+    let look = 0;
+    return withCleanup((fake, fabric) => {
+      fake.answer('listClaims', ({ peer }) => ({ holders: peer.name === 'east' ? [TAKEN] : [] }));
+      fake.answer('judgeRuns', ({ runs }) => ({ states: runs.map(({ by }) => (by === UNLINK ? 'terminated' : 'unknown')) }));
+      fake.answer('readRegister', () => {
+        const sources = looks[Math.min(look, looks.length - 1)];
+        look += 1;
+        return { register: { ...emptyRegister(fabric), connections: sources === undefined ? [] : [connection(sources)] } };
+      });
+    }, body);
+  };
+
+  test('is told, and neither removed nor put back', async () => {
+    await withTaken([['west', 'south']], async ({ fake, run }) => {
+      expect(await run.handle.result()).toMatchObject({
+        orphans: [],
+        removed: false,
+        losses: [{ peer: 'east', changedBy: UNLINK, why: 'was terminated', pairs: [{ importer: 'east', source: 'west' }] }],
+      });
+      expect(fake.log().filter((entry) => /release|restore/.test(entry))).toEqual([]);
+    });
+  });
+
+  test('has lost nothing when somebody has told the register meanwhile', async () => {
+    await withTaken([['west', 'south'], ['south']], async ({ run }) => {
+      const result: CleanupResult = await run.handle.result();
+      expect(result).toMatchObject({ orphans: [], removed: false });
+      expect(result).not.toHaveProperty('losses');
+    });
+  });
+
+  test('is an orphan where the register does not know it, and the request that could rely on it is waited for', async () => {
+    await withTaken([undefined], async ({ fake, run }) => {
+      const { orphans, losses }: CleanupResult = await run.handle.result();
+      expect(losses).toBeUndefined();
+      expect(orphans).toEqual([
+        {
+          peer: 'east',
+          claim: TAKEN.claim,
+          by: TAKEN.by,
+          run: 'run-u',
+          changedBy: UNLINK,
+          objects: TAKEN.objects,
+          why: 'was terminated; the register does not know the connection',
+        },
+      ]);
+      expect(fake.calls.find(({ input }) => input['enter'] !== undefined)?.input['enter']).toMatchObject({ takes: { runs: [TAKEN.by] } });
+      expect(fake.log()).toContain('east:releaseImports');
     });
   });
 });

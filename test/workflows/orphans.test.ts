@@ -1,7 +1,7 @@
 // Which claims are orphans: by the states of their runs, by what is owed, and by the register.
 import type { RunState } from '../../src/contract/activities';
 import { emptyRegister, type Register } from '../../src/contract/register';
-import { isOrphan, loneStandsOf, standsOf, withSharers, type Held, type Judgement, type Known } from '../../workflows/orphans';
+import { isOrphan, loneStandsOf, reasonOf, standsOf, withSharers, type Held, type Judgement, type Known } from '../../workflows/orphans';
 
 const ANCHOR = 'ConfigMap clusterlink-system/skyfabric-gateway';
 const PEER_EAST = 'Peer clusterlink-system/east';
@@ -80,6 +80,45 @@ describe('a claim of a terminated run whose request was repeated', () => {
 
   test('is an orphan although its peer is registered, when the request never succeeded', () => {
     expect(judged(gateway, TERMINATED, { peers: [{ name: 'west' }] })).toBe(true);
+  });
+});
+
+describe('a claim from which another workflow has taken something', () => {
+  const taken = { ...held, changes: true, changedBy: 'unlink/f/east/west' };
+  const judged = (taker: RunState, parts: object = {}, state: RunState = 'unknown'): boolean =>
+    isOrphan(taken, { state, repeated: false, taker }, { register: registered(parts), owed: [] });
+
+  test.each<RunState>(['done', 'terminated', 'failed', 'unknown'])(
+    'is an orphan only if the register does not know it; taker: %s',
+    (taker) => {
+      expect(judged(taker)).toBe(true);
+      expect(judged(taker, { connections: [{ id: held.claim }] })).toBe(false);
+    },
+  );
+
+  test('is none while one of the two is under way, or the taker is owed its undoing', () => {
+    expect(judged('running')).toBe(false);
+    expect(judged('terminated', {}, 'running')).toBe(false);
+    const debt = {
+      kind: 'undo',
+      by: taken.changedBy,
+      run: taken.run,
+      since: 0,
+      peers: ['west'],
+      left: ['restore imports'],
+      attempts: 1,
+    } as const;
+    const failed = { state: 'unknown', repeated: false, taker: 'failed' } as const;
+    expect(isOrphan(taken, failed, { register: nothing, owed: [debt] })).toBe(false);
+    expect(isOrphan(taken, failed, { register: nothing, owed: [{ ...debt, by: taken.by }] })).toBe(true);
+  });
+
+  test('says what became of the taker', () => {
+    expect(reasonOf({ state: 'unknown', repeated: false, taker: 'terminated' })).toBe(
+      'was terminated; the register does not know the connection',
+    );
+    expect(reasonOf({ state: 'unknown', repeated: false, taker: 'unknown' })).toBe('is not known to Temporal, nor to the register');
+    expect(reasonOf({ state: 'unknown', repeated: false })).toBe('is not known to Temporal, nor to the register');
   });
 });
 

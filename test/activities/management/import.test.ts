@@ -154,6 +154,32 @@ test('Sources are taken out of every claim, and restored as they were, beside wh
   expect((await claimsOn(bench, REF))['a']).not.toHaveProperty('earlier');
 });
 
+test('A claim that another workflow narrows says so, and who takes of it as well keeps that for its own undoing.', async () => {
+  await ensure('a', ['east', 'south', 'north']);
+  const take = (id: string, remote: string) =>
+    bench.run('releaseImports', {
+      claimant: claimant(id),
+      peer: bench.peer,
+      scope: 'claim',
+      selection: { claims: ['a'], remotes: [remote] },
+    });
+  await take('c', 'south');
+  const whole = expect.objectContaining({ sources: ['east', 'south', 'north'] }) as object;
+  await expect(claimsOn(bench, REF)).resolves.toMatchObject({
+    a: {
+      by: 'connect/a',
+      run: 'c-run',
+      changedBy: 'connect/c',
+      need: { sources: ['east', 'north'] },
+      earlier: { run: 'a-run', need: whole },
+    },
+  });
+  await take('d', 'north');
+  await expect(claimsOn(bench, REF)).resolves.toMatchObject({
+    a: { by: 'connect/a', run: 'd-run', changedBy: 'connect/d', earlier: { run: 'c-run', changedBy: 'connect/c' } },
+  });
+});
+
 describe('what the control plane made for an import that is gone', () => {
   const SERVICE = objectRef('Service', WEB.namespace, WEB.name);
   const SLICE: ObjectRef = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace: WEB.namespace, name: 'clusterlink-web' };

@@ -67,6 +67,8 @@ class CleanupResult(TypedDict):
     fabric: str
     owed: List[OwedCleanup]
     orphans: List[Orphan]
+    #: What registered connections have lost; absent when it is nothing.
+    losses: NotRequired[List[Loss]]
     #: Whether the orphans were removed; without `remove` they are only told.
     removed: bool
     #: Peers that could not be looked at.
@@ -206,6 +208,29 @@ class LinkResult(TypedDict):
     changed: bool
 
 
+class Pair(TypedDict):
+    importer: str
+    source: str
+
+
+class Loss(TypedDict):
+    """What a connection has lost on a peer, while the register knows it as whole: who took it away did not get as far as to tell, nor to put it back. It is only told: what it stood on may be gone as well, and who takes away cannot be guessed to want it back."""
+
+    peer: str
+    #: The connection's claim, and its workflow id.
+    claim: str
+    by: str
+    #: Workflow id and run id of the run that has changed the claim last.
+    changedBy: str
+    run: str
+    #: What became of that run: `was terminated`.
+    why: str
+    #: What the register knows of it, and the peer's claim asks for no more.
+    pairs: List[Pair]
+    #: What to do about it.
+    hint: str
+
+
 class Orphan(TypedDict):
     """What a run left that nobody answers for any more: it was terminated, or it ended without taking it back."""
 
@@ -214,6 +239,8 @@ class Orphan(TypedDict):
     #: Workflow id and run id of the run that left it.
     by: str
     run: str
+    #: Workflow id of that run, where it is not `by`: it has taken something from the claim.
+    changedBy: NotRequired[str]
     #: What became of that run: `was terminated`.
     why: str
     #: `Kind namespace/name` of everything that carries the claim.
