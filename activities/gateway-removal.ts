@@ -51,7 +51,7 @@ export async function releaseGateway(
   scope: ReleaseScope,
   releaseConnections: ReleaseConnections,
 ): Promise<Change> {
-  const matches = (claim: Claim<unknown>): boolean => scope === 'all' || claim.id === claimant.id;
+  const matches = (claim: Claim<unknown>): boolean => scope === 'all' || (claim.id === claimant.id && claim.by === claimant.by);
   const run = scope === 'run' ? claimant.run : undefined;
   const anchor = await readAnchor(place);
   const restored =

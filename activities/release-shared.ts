@@ -132,7 +132,8 @@ function isReleased<N>(
   if (!isSelected(kind, ref, claim, selection) || concerns?.(claim.need) === false) return false;
   switch (scope) {
     case 'run':
-      return claim.id === claimant.id && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
+      // By its workflow as well: anybody may have written a claim of the same id by hand.
+      return claim.id === claimant.id && claim.by === claimant.by && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
     case 'claim':
       return selection.claims !== undefined || claim.id === claimant.id;
     case 'all':

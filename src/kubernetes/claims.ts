@@ -155,6 +155,8 @@ export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsO
     const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
     const claims = rewrite(before);
     if (claims.length === 0) return false;
+    // What this does not change need not be composed, which others' claims may make impossible.
+    if (create === undefined && sameJson(claims, before)) return false;
     const object = recomposed(compose, { ref, fabric, before, claims, current });
     if (sameJson(object, current)) return false;
     return (await replaceIfThere(cluster, object, signal)) === undefined ? 'again' : true;

@@ -1,5 +1,6 @@
 // Everything of a fabric in a cluster, as digests: taken before and after a run, two inventories prove what it left behind.
-import { FABRIC_LABEL, fabricSelector, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims } from './claim-marks';
+import { CLAIM_PREFIX, FABRIC_LABEL, fabricSelector, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims } from './claim-marks';
+import { isFabricError } from '../errors/fabric-error';
 import { standingChange } from './change-note';
 import type { Cluster, ListQuery } from './cluster';
 import { digestOf, sameJson } from './digest';
@@ -109,6 +110,18 @@ async function listIfKnown(cluster: Cluster, query: ListQuery, signal: AbortSign
   }
 }
 
+/** Its claims with their needs; with all that is written where somebody mangled one, for an inventory concerns everybody's objects. */
+function claimsIn(object: KubeObject): readonly { readonly id: string; readonly need: unknown }[] {
+  try {
+    return readClaims<unknown>(object);
+  } catch (error) {
+    if (!isFabricError(error, 'conflict')) throw error;
+    const { annotations = {} } = object.metadata;
+    const keys = Object.keys(annotations).filter((key) => key.startsWith(CLAIM_PREFIX));
+    return keys.sort().map((key) => ({ id: key.slice(CLAIM_PREFIX.length), need: annotations[key] }));
+  }
+}
+
 function entryOf(object: KubeObject): InventoryEntry {
   const { labels = {} } = object.metadata;
   const contents: Record<string, unknown> = { ...object, metadata: undefined, status: undefined };
@@ -118,7 +131,7 @@ function entryOf(object: KubeObject): InventoryEntry {
   if (typeof contents['spec'] === 'object') {
     contents['spec'] = Object.fromEntries(Object.entries({ ...contents['spec'] }).filter(([field]) => !volatile.includes(field)));
   }
-  const claims = readClaims<unknown>(object);
+  const claims = claimsIn(object);
   const change = standingChange(object);
   const marks = [MANAGED_BY_LABEL, FABRIC_LABEL, ORIGIN_LABEL].map((label) => labels[label]);
   return {

@@ -63,6 +63,15 @@ test('what was added, removed or changed is told', async () => {
   });
 });
 
+test('a claim that somebody mangled stops no inventory, and counts as a change', async () => {
+  await ensure(SERVICE, { spec: { ports: [{ port: 80 }] } });
+  const before = await inventory();
+  await simulated.cluster.patch(SERVICE, { metadata: { annotations: { 'claim.skyfabric.io/member': '{}' } } });
+  const after = await inventory();
+  expect(after[0]?.claims).toEqual(['member']);
+  expect(diffInventory(before, after).changed).toEqual(['Service default/gateway']);
+});
+
 test('a claim that came counts as a change', async () => {
   await ensure(SECRET, { data: {} });
   const before = await inventory();

@@ -270,3 +270,11 @@ test.each([
   });
   await expect(bench.inventory()).resolves.toEqual([]);
 });
+
+test('Who undoes a run takes nothing that another workflow has claimed, whatever id and run somebody gives it.', async () => {
+  await ensure('a', ['east']);
+  const before = await bench.inventory();
+  const forged = { ...claimant('a'), by: 'nobody' };
+  await bench.run('releaseImports', { claimant: forged, peer: bench.peer, scope: 'run', selection: {} });
+  await expect(bench.inventory()).resolves.toEqual(before);
+});
