@@ -155,10 +155,8 @@ export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsO
     const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
     const claims = rewrite(before);
     if (claims.length === 0) return false;
-    // What this does not change need not be composed, which others' claims may make impossible.
-    if (create === undefined && sameJson(claims, before)) return false;
-    const object = recomposed(compose, { ref, fabric, before, claims, current });
-    if (sameJson(object, current)) return false;
+    const object = recomposedIfPossible(compose, { ref, fabric, before, claims, current });
+    if (object === undefined || sameJson(object, current)) return false;
     return (await replaceIfThere(cluster, object, signal)) === undefined ? 'again' : true;
   });
 }
@@ -234,6 +232,16 @@ function recomposed<N>(
   const { before, claims, current } = change;
   const previous = before.length === 0 ? {} : composeOrNothing(compose, before, current);
   return composedObject({ ...change, composed: compose(claims, current), previous });
+}
+
+/** As `recomposed`; `undefined` where none of the claims is changed, and nothing can be composed of them: that is for whoever needs the object. */
+function recomposedIfPossible<N>(compose: Compose<N>, change: Parameters<typeof recomposed<N>>[1]): KubeObject | undefined {
+  try {
+    return recomposed(compose, change);
+  } catch (error) {
+    if (isFabricError(error) && sameJson(change.claims, change.before)) return undefined;
+    throw error;
+  }
 }
 
 /** What claims gave before a change, so that fields only they asked for can be taken away; nothing if they contradict each other. */
