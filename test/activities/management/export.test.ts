@@ -117,6 +117,7 @@ test('Importers are taken out of a claim one by one, and recorded for the run th
   });
   expect((await claimsOn(bench, REF))['a']).toEqual({
     by: 'connect/a',
+    changedBy: 'connect/d',
     run: 'd-run',
     need: { port: 80, importers: ['south'] },
     earlier: { by: 'connect/a', run: 'a-run', need: { port: 80, importers: ['east', 'south'] } },
