@@ -150,7 +150,7 @@ function endOf(error: unknown): BadEnd {
       problem: {
         code: 'residue',
         message: `the run was terminated: ${cause.message}`,
-        hint: 'Nothing was undone: run the same command again, or tear down what it left.',
+        hint: 'Nothing was undone: run the same command again, or take away what it left with `skyfabric cleanup`.',
       },
     };
   }

@@ -107,6 +107,9 @@ function runView(status: RunStatus, paint: Paint, columns: number): string {
   return [
     `${paint('bold', oneLine(kind))}: ${oneLine(phase)}`,
     ...stepTree(status, { now: Date.now(), paint, columns }),
+    ...(phase === 'terminated'
+      ? ['Nothing was undone: see what it has left with `skyfabric cleanup`, or run the same command again.']
+      : []),
     ...(problem !== undefined
       ? [failureText(phase, problem, rollback, paint)]
       : rollback === undefined

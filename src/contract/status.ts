@@ -52,7 +52,8 @@ export interface Rollback {
   readonly residue: readonly Residue[];
 }
 
-export type RunPhase = 'running' | 'undoing' | 'done' | 'failed' | 'cancelled';
+/** `terminated` is told by Temporal and by no run itself: nothing of it was undone. */
+export type RunPhase = 'running' | 'undoing' | 'done' | 'failed' | 'cancelled' | 'terminated';
 
 /** Answer of the `status` query. */
 export interface RunStatus {

@@ -64,8 +64,13 @@ export async function readRunStatus(handle: WorkflowHandle): Promise<RunStatus> 
   const activities = description.raw.pendingActivities ?? [];
   if (activities.length > 0) await decodeWithin(activities, handle.client);
   const pending = new Map(activities.map((activity) => [activity.activityId ?? '', activity]));
-  return { ...status, steps: status.steps.map((step) => withAttempts(step, pending.get(step.id))) };
+  const steps = status.steps.map((step) => withAttempts(step, pending.get(step.id)));
+  // It could not say so itself.
+  return { ...status, steps, ...(CUT_OFF.includes(description.status.name) ? { phase: 'terminated' } : {}) };
 }
+
+/** How Temporal calls the ends of runs that had no time to undo anything. */
+const CUT_OFF: readonly string[] = ['TERMINATED', 'TIMED_OUT'];
 
 function withAttempts(step: StepStatus, activity: temporal.api.workflow.v1.IPendingActivityInfo | undefined): StepStatus {
   if (activity === undefined || step.state !== 'running') return step;

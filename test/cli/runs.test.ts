@@ -200,6 +200,8 @@ test('a timeout leaves the run to itself and exits with 124', async () => {
     const watched = await runCli(['status', `bootstrap/${fabric}/east+west`, '--watch'], given);
     expect(watched.code).toBe(1);
     expect(watched.stderr).toContain('the run was terminated: by a test');
+    const looked = await runCli(['status', `bootstrap/${fabric}/east+west`], given);
+    expect(looked.stdout).toMatch(/^BootstrapFabric: terminated\n(.*\n)+.*skyfabric cleanup/);
   });
 });
 

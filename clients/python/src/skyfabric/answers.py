@@ -491,7 +491,8 @@ class RunFailure(TypedDict):
     result: NotRequired[object]
 
 
-RunPhase = Literal["cancelled", "done", "failed", "running", "undoing"]
+#: `terminated` is told by Temporal and by no run itself: nothing of it was undone.
+RunPhase = Literal["cancelled", "done", "failed", "running", "terminated", "undoing"]
 
 
 class RunStatus(TypedDict):

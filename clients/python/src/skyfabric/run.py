@@ -117,6 +117,8 @@ class Run(Generic[R]):
                 raise UnavailableError(f"{self.id} tells how it stands in a way that is not known here", workflow_id=self.id)
             read = cast(RunStatus, status)
             read["steps"] = await self._with_attempts(read["steps"], described)
+            if described.status in (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT):
+                read["phase"] = "terminated"  # It could not say so itself.
             return read
 
     async def cancel(self) -> None:
