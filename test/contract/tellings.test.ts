@@ -1,19 +1,9 @@
 // What is taken back of what runs have told the register: exactly their own, whoever told something before or after them.
-import { emptyRegister, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../../src/contract/register';
+import { emptyRegister, type RegisterChange, type RegisteredConnection } from '../../src/contract/register';
 import { afterTakingBack, afterTelling, withoutRun, type Told } from '../../src/contract/tellings';
-import { gatewayOptions } from '../../src/model/gateway';
 import { linkName, linkOf } from '../../src/model/topology';
+import { registeredPeer } from '../support/registered-peer';
 
-const peer = (name: string, context = 'kind'): RegisteredPeer => ({
-  name,
-  context,
-  namespace: 'clusterlink-system',
-  labels: {},
-  ingress: { type: 'LoadBalancer', port: 443, annotations: {} },
-  endpoint: { host: '192.0.2.1', port: 443 },
-  clusterUid: `uid-${name}`,
-  clusterlink: gatewayOptions.parse({}),
-});
 const connection = (id: string): RegisteredConnection => ({
   id,
   workflowId: `connect/${id}`,
@@ -37,8 +27,8 @@ const summary = ({ register: { peers, links, connections, runs } }: Told) => ({
   runs: runs.map(({ runId }) => runId),
 });
 
-const A = by('a', { putPeers: [peer('east', 'a'), peer('west', 'a')], putLinks: [linkOf('east', 'west')] });
-const B = by('b', { putPeers: [peer('east', 'b'), peer('north', 'b')], putLinks: [linkOf('east', 'north')] });
+const A = by('a', { putPeers: [registeredPeer('east', 'a'), registeredPeer('west', 'a')], putLinks: [linkOf('east', 'west')] });
+const B = by('b', { putPeers: [registeredPeer('east', 'b'), registeredPeer('north', 'b')], putLinks: [linkOf('east', 'north')] });
 
 test('a run that never came to tell anything takes nothing back', () => {
   const told = telling(B);
@@ -55,7 +45,7 @@ test('what a later run has told of the same peer stays, in whichever order they 
 });
 
 test('a link that two connections have told goes with the second of them', () => {
-  const members = by('m', { putPeers: [peer('east'), peer('west')] });
+  const members = by('m', { putPeers: [registeredPeer('east'), registeredPeer('west')] });
   const connect = (id: string) => by(id, { putLinks: [linkOf('east', 'west')], putConnections: [connection(id)] });
   const told = telling(members, connect('one'), connect('two'));
   const withoutOne = afterTakingBack(told, 'one');
@@ -64,7 +54,7 @@ test('a link that two connections have told goes with the second of them', () =>
 });
 
 test('what a run has taken away comes back with it, unless somebody has told it anew', () => {
-  const members = by('m', { putPeers: [peer('east'), peer('west')], putConnections: [connection('one')] });
+  const members = by('m', { putPeers: [registeredPeer('east'), registeredPeer('west')], putConnections: [connection('one')] });
   const removed = by('r', { removeConnections: ['one'] });
   expect(summary(afterTakingBack(telling(members, removed), 'r')).connections).toEqual(['one']);
   const anew = telling(members, removed, by('n', { putConnections: [connection('one')] }));
@@ -82,11 +72,11 @@ test('of runs that have ended nothing is kept, once no earlier one can be taken 
   const onlyA = withoutRun(tellings, 'b');
   expect(onlyA.map(({ runId }) => runId)).toEqual(['a', 'b']);
   expect(withoutRun(onlyA, 'a')).toEqual([]);
-  const many = telling(...Array.from({ length: 150 }, (_, index) => by(`run-${index}`, { putPeers: [peer('east')] })));
+  const many = telling(...Array.from({ length: 150 }, (_, index) => by(`run-${index}`, { putPeers: [registeredPeer('east')] })));
   expect(many.tellings).toHaveLength(100);
 });
 
 test('a peer may be called what every object has', () => {
-  const odd = by('a', { putPeers: [peer('constructor')] });
-  expect(summary(afterTakingBack(telling(odd, by('b', { putPeers: [peer('east')] })), 'a')).peers).toEqual(['east@kind']);
+  const odd = by('a', { putPeers: [registeredPeer('constructor')] });
+  expect(summary(afterTakingBack(telling(odd, by('b', { putPeers: [registeredPeer('east')] })), 'a')).peers).toEqual(['east@kind']);
 });

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { recordSignal, registerQuery } from '../../src/contract/messages';
-import { inverseOf, emptyRegister, type RegisterChange, type RegisteredPeer } from '../../src/contract/register';
+import { inverseOf, emptyRegister, type RegisterChange } from '../../src/contract/register';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
-import { gatewayOptions } from '../../src/model/gateway';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
+import { registeredPeer } from '../support/registered-peer';
 
 let environment: TestWorkflowEnvironment;
 beforeAll(async () => {
@@ -13,16 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => environment.teardown());
 
-const peer = (name: string): RegisteredPeer => ({
-  name,
-  context: 'kind',
-  namespace: 'clusterlink-system',
-  labels: {},
-  ingress: { type: 'LoadBalancer', port: 443, annotations: {} },
-  endpoint: { host: '192.0.2.1', port: 443 },
-  clusterUid: `uid-${name}`,
-  clusterlink: gatewayOptions.parse({}),
-});
 const run = (id: string): NonNullable<RegisterChange['run']> => ({
   workflowId: `bootstrap/${id}`,
   runId: id,
@@ -48,7 +38,7 @@ function begin(taskQueue: string, change: RegisterChange) {
 }
 
 test('a cancellation does not end the register of a fabric that has peers', async () => {
-  await withGuard({ putPeers: [peer('east')], run: run('one') }, async (handle) => {
+  await withGuard({ putPeers: [registeredPeer('east')], run: run('one') }, async (handle) => {
     await handle.cancel();
     expect((await handle.query(registerQuery)).peers.map(({ name }) => name)).toEqual(['east']);
     expect((await handle.describe()).status.name).toBe('RUNNING');
@@ -59,8 +49,16 @@ test('a cancellation does not end the register of a fabric that has peers', asyn
 });
 
 test('a run that was undone before it told the register takes nothing of others back', async () => {
-  const both: RegisterChange = { putPeers: [peer('hub'), peer('west')], putLinks: [{ a: 'hub', b: 'west' }], run: run('theirs') };
-  const own: RegisterChange = { putPeers: [peer('east'), peer('hub')], putLinks: [{ a: 'east', b: 'hub' }], run: run('own') };
+  const both: RegisterChange = {
+    putPeers: [registeredPeer('hub'), registeredPeer('west')],
+    putLinks: [{ a: 'hub', b: 'west' }],
+    run: run('theirs'),
+  };
+  const own: RegisterChange = {
+    putPeers: [registeredPeer('east'), registeredPeer('hub')],
+    putLinks: [{ a: 'east', b: 'hub' }],
+    run: run('own'),
+  };
   const takenBack = inverseOf(emptyRegister('any'), own);
   await withGuard(both, async (handle) => {
     await handle.signal(recordSignal, takenBack);
@@ -68,7 +66,7 @@ test('a run that was undone before it told the register takes nothing of others 
     expect(peers.map(({ name }) => name)).toEqual(['hub', 'west']);
     expect(links).toEqual([{ a: 'hub', b: 'west' }]);
     // What it has told is taken back.
-    await handle.signal(recordSignal, { putPeers: [peer('east')], run: run('own') });
+    await handle.signal(recordSignal, { putPeers: [registeredPeer('east')], run: run('own') });
     await handle.signal(recordSignal, { removePeers: ['east'], removeRuns: ['own'] });
     expect((await handle.query(registerQuery)).peers.map(({ name }) => name)).toEqual(['hub', 'west']);
     await handle.terminate();

@@ -2,12 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { recordSignal, registerQuery } from '../../src/contract/messages';
-import type { RegisteredPeer } from '../../src/contract/register';
 import { PEERS_ATTRIBUTE } from '../../src/contract/search-attributes';
 import { guardWorkflowId } from '../../src/contract/workflow-ids';
-import { gatewayOptions } from '../../src/model/gateway';
 import { MAX_PEERS } from '../../src/model/requests';
 import { startRun } from '../../src/temporal/runs';
+import { registeredPeer } from '../support/registered-peer';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities } from './fake-activities';
 
@@ -35,16 +34,9 @@ test('a bootstrap of the most peers, wholly undone, has fewer than 10,000 events
 test('a register of more peers than a search attribute takes is kept, and found by as many as it takes', async () => {
   const fabric = `f-${randomUUID()}`;
   const taskQueue = uniqueTaskQueue();
-  const peers = Array.from({ length: 2 * MAX_PEERS }, (_, index): RegisteredPeer => ({
-    name: `peer-${String(index).padStart(3, '0')}-`.padEnd(63, 'x'),
-    context: 'kind',
-    namespace: 'clusterlink-system',
-    labels: {},
-    ingress: { type: 'LoadBalancer', port: 443, annotations: {} },
-    endpoint: { host: '192.0.2.1', port: 443 },
-    clusterUid: `uid-${index}`,
-    clusterlink: gatewayOptions.parse({}),
-  }));
+  const peers = Array.from({ length: 2 * MAX_PEERS }, (_, index) =>
+    registeredPeer(`peer-${String(index).padStart(3, '0')}-`.padEnd(63, 'x')),
+  );
   await withWorker(environment, { taskQueue, activities: {} }, async () => {
     const handle = await environment.client.workflow.signalWithStart('GuardFabric', {
       workflowId: guardWorkflowId(fabric),
