@@ -19,7 +19,7 @@ async function followCancelled(failures: number): Promise<{ readonly end: RunEnd
       return Promise.reject(new WorkflowFailedError('cancelled', new CancelledFailure('cancelled'), 'NON_RETRYABLE_FAILURE'));
     },
     query: () => (ended && left-- > 0 ? Promise.reject(new Error('deadline exceeded')) : Promise.resolve(STATUS)),
-    describe: () => Promise.resolve({ raw: {} }),
+    describe: () => Promise.resolve({ raw: {}, status: { name: 'CANCELED' } }),
   } as unknown as WorkflowHandle;
   const client = {
     withDeadline: (_: number, read: () => unknown) => read(),
