@@ -39,7 +39,7 @@ async function ensurePolicy(
   const kind = POLICIES.find((policy) => policy.kind === ref.kind);
   if (kind === undefined) throw new FabricError({ code: 'internal', message: `${ref.kind} is no kind of policy.` });
   const need: PolicyNeed = { side, service: { name: service.name, namespace: service.namespace }, remotes: [...remotes].sort(), access };
-  return ensureShared(cluster, ref, kind.compose(ref), { claimant, need, adopt });
+  return ensureShared(cluster, ref, kind, { claimant, need, adopt });
 }
 
 /** The same connection, made privileged or ordinary before, would still admit by its old policy. @throws conflict */

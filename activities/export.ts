@@ -18,7 +18,7 @@ export function exportActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
       const cluster = clusters.cluster(peer);
       await requirePort(cluster, peer.name, service);
       const ref = sharedRef(EXPORT, service.name, service.namespace);
-      const ensured = await ensureShared(cluster, ref, EXPORT.compose(ref), {
+      const ensured = await ensureShared(cluster, ref, EXPORT, {
         claimant,
         need: { port: service.port, importers: [...importers].sort() },
         adopt,

@@ -32,7 +32,7 @@ export function importActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensur
     // A source whose Peer is missing fails its share of the connections, so the Peer comes first.
     await requirePeers(cluster, peer, sources);
     const ref = sharedRef(IMPORT, service.name, service.namespace);
-    const ensured = await ensureShared(cluster, ref, IMPORT.compose(ref), {
+    const ensured = await ensureShared(cluster, ref, IMPORT, {
       claimant,
       need: { port: service.port, sources, loadBalancing, merge, ...(exportName === undefined ? {} : { exportName }) },
       adopt,

@@ -4,7 +4,7 @@ import type { SharedKind } from '../src/clusterlink/shared-kind';
 import { CLUSTERLINK_API_VERSION } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { fabricSelector, type Claim } from '../src/kubernetes/claim-marks';
-import { ensureClaim, type Compose, type EnsureClaimResult } from '../src/kubernetes/claims';
+import { ensureClaim, type EnsureClaimResult } from '../src/kubernetes/claims';
 import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
 import { describeRef, type Condition, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
 import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
@@ -13,17 +13,18 @@ import type { Claimant } from '../src/model/claimant';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import { CONDITION_TIMEOUT_MS } from './management-timeouts';
 
-/** Claims an object with this need. What ClusterLink would not survive is refused before anything is sent. */
+/** Claims an object of a kind with this need. What ClusterLink would not survive is refused before anything is sent. */
 export async function ensureShared<N>(
   cluster: Cluster,
   ref: ObjectRef,
-  compose: Compose<N>,
+  kind: Pick<SharedKind<N>, 'isNeed' | 'compose'>,
   input: { readonly claimant: Claimant; readonly need: N; readonly adopt: boolean },
 ): Promise<EnsureClaimResult> {
   const { fabric, ...mark } = input.claimant;
   const claim = { ...mark, need: input.need };
+  const compose = kind.compose(ref);
   compose([claim], undefined);
-  return ensureClaim(cluster, { ref, fabric, claim, adopt: input.adopt, compose, signal: signal() });
+  return ensureClaim(cluster, { ref, fabric, claim, adopt: input.adopt, compose, isNeed: kind.isNeed, signal: signal() });
 }
 
 /** What an `ensure…` did, for the step tree. */

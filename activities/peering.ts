@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { composePeer, doubtMs, isDefused, isLedBy, leadBack, reachability, type PeerNeed } from '../src/clusterlink/compose-peering';
 import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
-import type { ImportNeed } from '../src/clusterlink/compose-import';
 import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
 import type { RemotePeer, Steps } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
@@ -16,6 +15,8 @@ import type { Claimant } from '../src/model/claimant';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import type { ActivityDeps } from './deps';
+import { isMarked } from './gateway-anchor';
+import { isLeaving, tellRemains } from './gateway-remains';
 import { inParallel } from './in-parallel';
 import { changeOf, ensureShared, listKnown, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
@@ -36,7 +37,7 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
         // A Peer whose first heartbeat misses is asked again only 10 s later.
         if (probe) await probeGatewayTls({ ...endpoint, servername: name, signal: signal() });
         if (standing) return { created: false, changed: await leadStanding(cluster, claimant.fabric, ref, compose) };
-        return ensureShared(cluster, ref, compose, { claimant, need: {}, adopt: false });
+        return ensureShared(cluster, ref, { isNeed: PEER.isNeed, compose: () => compose }, { claimant, need: {}, adopt: false });
       });
       return changeOf({ created: ensured.some(({ created }) => created), changed: ensured.some(({ changed }) => changed) });
     },
@@ -69,7 +70,15 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
           await defusePeer(cluster, object as PeerResource, signal());
         },
       });
-      const remaining = new Set((await listPeers(cluster, peer.namespace)).map(({ metadata }) => metadata.name));
+      const peers = await listPeers(cluster, peer.namespace);
+      refuseWhileLeaving(
+        peer.name,
+        peers.filter(
+          (object) =>
+            isMarked(object, claimant.fabric) && (selection.remotes === undefined || selection.remotes.includes(object.metadata.name)),
+        ),
+      );
+      const remaining = new Set(peers.map(({ metadata }) => metadata.name));
       const asked = selection.remotes ?? released.removed.map(({ name }) => name);
       const done = releaseNote(released);
       const note = ledBack && !done.changed ? { changed: true, note: 'led back' } : done;
@@ -127,7 +136,7 @@ async function leadPeersBack(
  */
 async function refuseWhileSource(cluster: Cluster, fabric: string, name: string, { metadata }: KubeObject): Promise<void> {
   const imports = (await listShared(cluster, IMPORT, fabric, undefined)).filter((object) =>
-    readClaims<ImportNeed>(object).some(
+    readClaims(object, IMPORT.isNeed).some(
       ({ id, need }) => !isClaimOf('verification', id) && IMPORT.remotesOf(refOf(object), need).includes(metadata.name),
     ),
   );
@@ -138,6 +147,20 @@ async function refuseWhileSource(cluster: Cluster, fabric: string, name: string,
     message: `Peer ${name} still imports from ${metadata.name}: ${imports.map((object) => describeRef(refOf(object))).join(', ')}.`,
     hint: 'Disconnect what is named, and try again.',
     peer: name,
+    object: describeRef(refOf(first)),
+  });
+}
+
+/** @throws pending for Peers that are deleted and not gone: somebody's finalizers hold them */
+function refuseWhileLeaving(peer: string, objects: readonly KubeObject[]): void {
+  const leaving = objects.filter(isLeaving);
+  const [first] = leaving;
+  if (first === undefined) return;
+  throw new FabricError({
+    code: 'pending',
+    message: `Not gone yet on peer ${peer}: ${tellRemains(leaving)}.`,
+    hint: 'It goes on once that is gone; if it stays, see why whoever set its finalizers does not take them off.',
+    peer,
     object: describeRef(refOf(first)),
   });
 }

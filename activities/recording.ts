@@ -4,7 +4,7 @@ import type { PeerResource } from '../src/clusterlink/resources';
 import { EXPORT, IMPORT, PEER, POLICIES, safely, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { ObservedClaim, RecordedObject, Selection, Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
-import { CLAIM_PREFIX, composedObject, ORIGIN_LABEL, readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { CLAIM_PREFIX, composedObject, ORIGIN_LABEL, readClaims, type Claim, type IsNeed } from '../src/kubernetes/claim-marks';
 import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -53,7 +53,7 @@ function seenIn<N>(kind: SharedKind<N>, objects: readonly KubeObject[], selectio
   const recorded: RecordedObject[] = [];
   for (const object of objects) {
     const ref = refOf(object);
-    const selected = readClaims<N>(object).filter((claim) => isSelected(kind, ref, claim, selection));
+    const selected = readClaims(object, kind.isNeed).filter((claim) => isSelected(kind, ref, claim, selection));
     if (selected.length === 0) continue;
     recorded.push(recordOf(object, selected));
     const { kind: name } = kind;
@@ -83,7 +83,7 @@ type Restore<N> = (ref: ObjectRef, recorded: RecordedObject) => Compose<N>;
 function of<N>(kind: SharedKind<N>, composeAs: Restore<N> = (ref) => kind.compose(ref)) {
   return async (cluster: Cluster, fabric: string, objects: readonly RecordedObject[]): Promise<boolean> => {
     const own = objects.filter((object) => object.kind === kind.kind);
-    const changes = await inParallel(own, (recorded) => restoreObject(cluster, fabric, recorded, composeAs));
+    const changes = await inParallel(own, (recorded) => restoreObject(cluster, fabric, recorded, { isNeed: kind.isNeed, composeAs }));
     return changes.includes(true);
   };
 }
@@ -98,9 +98,14 @@ function restorePeer(ref: ObjectRef, recorded: RecordedObject): Compose<PeerNeed
 }
 
 /** Every recorded claim as it was, beside those that others have set since; a missing object is made again. */
-async function restoreObject<N>(cluster: Cluster, fabric: string, recorded: RecordedObject, composeAs: Restore<N>): Promise<boolean> {
+async function restoreObject<N>(
+  cluster: Cluster,
+  fabric: string,
+  recorded: RecordedObject,
+  { isNeed, composeAs }: { readonly isNeed: IsNeed<N>; readonly composeAs: Restore<N> },
+): Promise<boolean> {
   const ref = refOf(recorded);
-  const claims = readClaims<N>(recorded);
+  const claims = readClaims(recorded, isNeed);
   if (claims.length === 0) throw new FabricError({ code: 'internal', message: `${ref.kind} ${ref.name} was recorded without claims.` });
   const compose = composeAs(ref, recorded);
   return rewriteClaims<N>(cluster, {
@@ -108,6 +113,7 @@ async function restoreObject<N>(cluster: Cluster, fabric: string, recorded: Reco
     fabric,
     rewrite: (now) => [...now.filter(({ id }) => !claims.some((claim) => claim.id === id)), ...claims],
     compose,
+    isNeed,
     create: () => {
       const composed = compose(claims, undefined);
       return composedObject({

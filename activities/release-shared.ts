@@ -2,7 +2,7 @@
 import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { PolicySide } from '../src/clusterlink/compose-policy';
 import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
-import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { readableClaims, readClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { earlierOf, releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -32,12 +32,13 @@ export interface Released {
 /**
  * Takes claims back from every object of a kind. A claim that still needs other remotes than the selected ones is narrowed, and
  * keeps what it was for the run that may want it back; an object goes with its last claim. Where everything goes, what has lost its
- * claims does, too.
+ * claims does, too, and what has claims that cannot be read.
+ * @throws conflict, elsewhere, for claims that cannot be read
  */
 export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
   const { claimant, namespace } = release;
   const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => {
-    const claims = readClaims<N>(object);
+    const claims = isEverything(release) ? readableClaims(object, kind.isNeed) : readClaims(object, kind.isNeed);
     return claims.length === 0 ? isEverything(release) : claims.some((claim) => isReleased(kind, refOf(object), claim, release));
   });
   const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
@@ -74,31 +75,22 @@ async function releaseOne<N>(
   release: Release<N>,
 ): Promise<{ readonly changed: boolean; readonly removed: boolean }> {
   const { claimant, scope, beforeDelete } = release;
-  const { fabric } = claimant;
-  const compose = kind.compose(ref);
-  const left = (claim: Claim<N>): string[] => {
-    const { remotes } = release.selection;
-    return remotes === undefined || scope === 'run' ? [] : kind.remotesOf(ref, claim.need).filter((remote) => !remotes.includes(remote));
-  };
-  const narrowed = await rewriteClaims<N>(cluster, {
-    ref,
-    fabric,
-    rewrite: (claims) =>
-      claims.map((claim) =>
-        isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), claimant) : claim,
-      ),
-    compose,
-    signal: signal(),
-  });
+  const shared = { ref, fabric: claimant.fabric, compose: kind.compose(ref), isNeed: kind.isNeed, signal: signal() };
+  const { remotes } = release.selection;
+  const narrows = remotes !== undefined && scope !== 'run';
+  const left = (claim: Claim<N>): string[] =>
+    narrows ? kind.remotesOf(ref, claim.need).filter((remote) => !remotes.includes(remote)) : [];
+  const rewrite = (claims: readonly Claim<N>[]): Claim<N>[] =>
+    claims.map((claim) =>
+      isReleased(kind, ref, claim, release) && left(claim).length > 0 ? narrow(kind, claim, left(claim), claimant) : claim,
+    );
+  const narrowed = narrows && (await rewriteClaims<N>(cluster, { ...shared, rewrite }));
   const { changed, removed } = await releaseClaims<N>(cluster, {
-    ref,
-    fabric,
+    ...shared,
     matches: (claim) => isReleased(kind, ref, claim, release) && left(claim).length === 0,
     run: scope === 'run' ? claimant.run : undefined,
     unclaimed: isEverything(release),
-    compose,
     beforeDelete,
-    signal: signal(),
   });
   return { changed: narrowed || changed, removed };
 }

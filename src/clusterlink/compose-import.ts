@@ -1,7 +1,8 @@
 // An Import as the sum of its claims: one port, one way to share load, and the sources of all of them.
+import { z } from 'zod';
 import type { Claim } from '../kubernetes/claim-marks';
 import type { KubeObject, ObjectRef } from '../kubernetes/kube-object';
-import type { LoadBalancing } from '../model/connection';
+import { loadBalancing, type LoadBalancing } from '../model/connection';
 import { agreed } from './agreement';
 import { MERGE_LABEL, type ImportResource, type ImportSource } from './resources';
 
@@ -14,6 +15,19 @@ export interface ImportNeed {
   /** Name of the exports that the sources offer; default: the Import's own. */
   readonly exportName?: string;
 }
+
+/** What is written in a claim may have been written by hand. */
+export function isImportNeed(need: unknown): need is ImportNeed {
+  return importNeed.safeParse(need).success;
+}
+
+const importNeed = z.looseObject({
+  port: z.number(),
+  sources: z.array(z.string()),
+  loadBalancing,
+  merge: z.boolean(),
+  exportName: z.string().optional(),
+});
 
 /**
  * Labels and spec of an Import. Its sources are those of every claim, by the claims' ids, each in its own order; `targetPort`

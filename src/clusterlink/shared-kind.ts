@@ -1,12 +1,12 @@
 // The kinds of custom resources that claims share, in one table: what a claim on each is about, and how claims make the object.
-import type { Claim } from '../kubernetes/claim-marks';
+import type { Claim, IsNeed } from '../kubernetes/claim-marks';
 import type { Compose } from '../kubernetes/claims';
 import type { KubeObject, ObjectRef } from '../kubernetes/kube-object';
 import type { Service } from '../model/connection';
-import { composeExport, type ExportNeed } from './compose-export';
-import { composeImport, type ImportNeed } from './compose-import';
+import { composeExport, isExportNeed, type ExportNeed } from './compose-export';
+import { composeImport, isImportNeed, type ImportNeed } from './compose-import';
 import type { PeerNeed } from './compose-peering';
-import { composePolicy, type PolicyNeed } from './compose-policy';
+import { composePolicy, isPolicyNeed, type PolicyNeed } from './compose-policy';
 import { assertSafe } from './poison';
 import { CLUSTERLINK_API_VERSION, type PeerResource } from './resources';
 
@@ -15,6 +15,8 @@ type ServiceName = Pick<Service, 'name' | 'namespace'>;
 /** One kind, as its claims use it; `N` is what a claim needs. */
 export interface SharedKind<N> {
   readonly kind: 'Peer' | 'Export' | 'Import' | 'AccessPolicy' | 'PrivilegedAccessPolicy';
+  /** Whether a claim on this kind can need that. */
+  readonly isNeed: IsNeed<N>;
   /** Every object it gives is safe to send. @throws as the compose functions and assertSafe do */
   compose(ref: ObjectRef): Compose<N>;
   /** The remote peers that a claim needs the object for. */
@@ -29,6 +31,7 @@ const ownService = (ref: ObjectRef): ServiceName => ({ name: ref.name, namespace
 
 export const EXPORT: SharedKind<ExportNeed> = {
   kind: 'Export',
+  isNeed: isExportNeed,
   compose: (ref) => safely(ref, (claims) => composeExport(ref, claims)),
   remotesOf: (_ref, need) => need.importers,
   narrowed: (need, importers) => ({ ...need, importers }),
@@ -37,6 +40,7 @@ export const EXPORT: SharedKind<ExportNeed> = {
 
 export const IMPORT: SharedKind<ImportNeed> = {
   kind: 'Import',
+  isNeed: isImportNeed,
   compose: (ref) => safely(ref, (claims, current) => composeImport(ref, claims, current)),
   remotesOf: (_ref, need) => need.sources,
   narrowed: (need, sources) => ({ ...need, sources }),
@@ -46,6 +50,7 @@ export const IMPORT: SharedKind<ImportNeed> = {
 /** Without a new observation (`composePeer`) a Peer stays as it is, whatever claims come and go. */
 export const PEER: SharedKind<PeerNeed> = {
   kind: 'Peer',
+  isNeed: (_need): _need is PeerNeed => true,
   compose: (ref) => safely(ref, (_claims, current) => ({ spec: (current as PeerResource | undefined)?.spec })),
   remotesOf: (ref) => [ref.name],
   narrowed: (need) => need,
@@ -55,6 +60,7 @@ export const PEER: SharedKind<PeerNeed> = {
 /** AccessPolicy and, with `privileged`, its cluster-wide sibling. */
 export const POLICIES: readonly SharedKind<PolicyNeed>[] = (['AccessPolicy', 'PrivilegedAccessPolicy'] as const).map((kind) => ({
   kind,
+  isNeed: isPolicyNeed,
   compose: (ref) => safely(ref, (claims) => composePolicy(ref, claims)),
   remotesOf: (_ref, need) => need.remotes,
   narrowed: (need, remotes) => ({ ...need, remotes }),

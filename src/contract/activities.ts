@@ -155,7 +155,10 @@ export interface Steps {
     readonly remotes: readonly RemotePeer[];
     readonly standing?: boolean;
   }): Promise<Change>;
-  /** Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer` here now. */
+  /**
+   * Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer`
+   * here now. @throws pending while finalizers hold one that was deleted
+   */
   releasePeerings(input: {
     readonly claimant: Claimant;
     readonly peer: PeerAddress;

@@ -1,6 +1,6 @@
 // How claims are written on an object: the labels, the claim annotations and the note of an adopted object's earlier state;
 // and what an object looks like with given claims on it. Pure functions; claims.ts does the reading and writing.
-import { FabricError } from '../errors/fabric-error';
+import { FabricError, isFabricError } from '../errors/fabric-error';
 import { canonicalJson } from './digest';
 import type { KubeObject, ObjectRef } from './kube-object';
 import { describeRef, refOf } from './kube-object';
@@ -44,15 +44,32 @@ export interface Composed {
   readonly [field: string]: unknown;
 }
 
-/** The claims on an object, sorted by id. @throws conflict when somebody mangled an annotation */
-export function readClaims<N>(object: KubeObject): Claim<N>[] {
+/** Whether what is written in a claim is a need of the object's kind. */
+export type IsNeed<N> = (need: unknown) => need is N;
+
+/**
+ * The claims on an object, sorted by id.
+ * @param isNeed default: whatever it is, for those who do not read it
+ * @throws conflict when somebody mangled an annotation
+ */
+export function readClaims<N>(object: KubeObject, isNeed: IsNeed<N> = (_need): _need is N => true): Claim<N>[] {
   return Object.entries(object.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(CLAIM_PREFIX))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => ({
       id: key.slice(CLAIM_PREFIX.length),
-      ...(parseNote(object, key, value, isClaimNote) as Omit<Claim<N>, 'id'>),
+      ...(parseNote(object, key, value, (note) => isClaimNote(note, isNeed)) as Omit<Claim<N>, 'id'>),
     }));
+}
+
+/** As `readClaims`, for whoever takes the object away whatever its claims are: none where somebody mangled them. */
+export function readableClaims<N>(object: KubeObject, isNeed?: IsNeed<N>): Claim<N>[] {
+  try {
+    return readClaims(object, isNeed);
+  } catch (error) {
+    if (isFabricError(error, 'conflict')) return [];
+    throw error;
+  }
 }
 
 /**
@@ -187,14 +204,15 @@ function writeClaim<N>({ id, by, run, changedBy, need, earlier }: Claim<N>): [st
   return [`${CLAIM_PREFIX}${id}`, canonicalJson({ by, run, changedBy, need, earlier })];
 }
 
-function isClaimNote(value: Json): boolean {
+function isClaimNote(value: Json, isNeed: (need: unknown) => boolean): boolean {
   const { by, run, changedBy, need, earlier } = value;
   return (
     typeof by === 'string' &&
     typeof run === 'string' &&
     (changedBy === undefined || typeof changedBy === 'string') &&
     need !== undefined &&
-    (earlier === undefined || (isJson(earlier) && isClaimNote(earlier)))
+    isNeed(need) &&
+    (earlier === undefined || (isJson(earlier) && isClaimNote(earlier, isNeed)))
   );
 }
 

@@ -2,8 +2,17 @@
 // spec is computed from all of them, and it goes (or gets its earlier state back) with the last one. The cluster holds the
 // truth and `resourceVersion` guards it, so any worker can begin, go on or undo at any time.
 import { FabricError, isFabricError } from '../errors/fabric-error';
-import type { Claim, Composed } from './claim-marks';
-import { composedObject, FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims, restoredObject } from './claim-marks';
+import type { Claim, Composed, IsNeed } from './claim-marks';
+import {
+  composedObject,
+  FABRIC_LABEL,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  ORIGIN_LABEL,
+  readableClaims,
+  readClaims,
+  restoredObject,
+} from './claim-marks';
 import type { Cluster } from './cluster';
 import { digestOf, sameJson } from './digest';
 import type { KubeObject, ObjectRef } from './kube-object';
@@ -25,6 +34,8 @@ export interface EnsureClaimOptions<N> {
   /** Takes over an object that exists without our label, instead of a `conflict`. Never done to a Secret. */
   readonly adopt?: boolean | undefined;
   readonly compose: Compose<N>;
+  /** What a claim on such an object can need; default: whatever is written there. */
+  readonly isNeed?: IsNeed<N> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,9 +54,11 @@ export interface ReleaseClaimsOptions<N> {
    * taken something, goes: what that stood on may be gone as well. Absent: matching claims go, whoever set them.
    */
   readonly run?: string | undefined;
-  /** Whether an object with our labels whose claims are all lost goes too; default no: whose it is cannot be told. */
+  /** Whether an object with our labels goes too whose claims are all lost, or cannot be read; default no: whose it is cannot be told. */
   readonly unclaimed?: boolean | undefined;
   readonly compose: Compose<N>;
+  /** As for `ensureClaim`. */
+  readonly isNeed?: IsNeed<N> | undefined;
   /** What must happen before the object may go; idempotent, as it is called again when the object changes meanwhile. */
   readonly beforeDelete?: ((object: KubeObject) => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -64,6 +77,8 @@ export interface RewriteClaimsOptions<N> {
   /** The claims as they should be, from those that are there; at least one, or the object is left as it is. */
   readonly rewrite: (claims: readonly Claim<N>[]) => readonly Claim<N>[];
   readonly compose: Compose<N>;
+  /** As for `ensureClaim`. */
+  readonly isNeed?: IsNeed<N> | undefined;
   /** What to create when there is no such object; without it what is absent, or not this fabric's, is left alone. */
   readonly create?: (() => KubeObject) | undefined;
   /** Whether an object without our labels may be taken over; default no. */
@@ -74,11 +89,11 @@ export interface RewriteClaimsOptions<N> {
 /**
  * Makes sure that the object exists, carries this claim and is as its claims want it. A claim that has the same need already is
  * left to the run that set it; one with another need is changed, and keeps the one before for `releaseClaims` to bring back.
- * @throws conflict when the object is somebody else's, or another fabric's; pending while it is being deleted; unavailable when
+ * @throws conflict when the object is somebody else's, or another fabric's, or somebody mangled a claim; pending while it is being deleted; unavailable when
  *   others keep changing it; and as `compose` and the cluster do
  */
 export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptions<N>): Promise<EnsureClaimResult> {
-  const { ref, fabric, claim, adopt = false, compose, signal } = options;
+  const { ref, fabric, claim, adopt = false, compose, isNeed, signal } = options;
   return retryConflicts(ref, signal, async () => {
     const current = await cluster.get<KubeObject>(ref, signal);
     if (current === undefined) {
@@ -86,7 +101,7 @@ export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptio
       return { object: await cluster.create(object, signal), created: true, changed: true };
     }
     assertUsable(current, ref, fabric, adopt);
-    const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
+    const before = isOurs(current, fabric) ? readClaims<N>(current, isNeed) : [];
     const object = recomposed(compose, { ref, fabric, before, claims: withClaim(before, claim), current });
     if (sameJson(object, current)) return { object: current, created: false, changed: false };
     const replaced = await replaceIfThere(cluster, object, signal);
@@ -102,13 +117,14 @@ export async function ensureClaim<N>(cluster: Cluster, options: EnsureClaimOptio
  * @throws unavailable when others keep changing the object; and as `compose`, `beforeDelete` and the cluster do
  */
 export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsOptions<N>): Promise<ReleaseClaimsResult<N>> {
-  const { ref, fabric, matches, run, unclaimed = false, compose, beforeDelete, signal } = options;
+  const { ref, fabric, matches, run, unclaimed = false, compose, isNeed, beforeDelete, signal } = options;
   const untouched = { changed: false, removed: false, remaining: [] };
+  const claimsOf = (object: KubeObject): Claim<N>[] => (unclaimed ? readableClaims(object, isNeed) : readClaims(object, isNeed));
   let prepared: string | undefined;
   return retryConflicts(ref, signal, async () => {
     let current = await getIfKnown(cluster, ref, signal);
     if (current === undefined || !isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return untouched;
-    const before = readClaims<N>(current);
+    const before = claimsOf(current);
     const remaining = before.flatMap((claim) => (matches(claim) ? withoutRun(claim, run) : [claim]));
     const isLost = unclaimed && before.length === 0;
     if (!isLost && sameJson(remaining, before)) return { ...untouched, remaining: before };
@@ -127,7 +143,7 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
       current = await getIfKnown(cluster, ref, signal);
       if (current === undefined) return untouched;
       prepared = stateOf(current);
-      if (!sameJson(readClaims<N>(current), before)) return 'again';
+      if (!sameJson(claimsOf(current), before)) return 'again';
     }
     const { uid, resourceVersion } = current.metadata;
     const removed = await cluster.delete(ref, { uid, resourceVersion, signal });
@@ -142,7 +158,7 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
  *   changing it; and as `compose` and the cluster do
  */
 export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsOptions<N>): Promise<boolean> {
-  const { ref, fabric, rewrite, compose, create, adopt = false, signal } = options;
+  const { ref, fabric, rewrite, compose, isNeed, create, adopt = false, signal } = options;
   return retryConflicts(ref, signal, async () => {
     const current = await getIfKnown(cluster, ref, signal);
     if (current === undefined) {
@@ -152,7 +168,7 @@ export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsO
     }
     if (create !== undefined) assertUsable(current, ref, fabric, adopt);
     else if (!isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return false;
-    const before = isOurs(current, fabric) ? readClaims<N>(current) : [];
+    const before = isOurs(current, fabric) ? readClaims<N>(current, isNeed) : [];
     const claims = rewrite(before);
     if (claims.length === 0) return false;
     const object = recomposedIfPossible(compose, { ref, fabric, before, claims, current });

@@ -278,3 +278,31 @@ test('Who undoes a run takes nothing that another workflow has claimed, whatever
   await bench.run('releaseImports', { claimant: forged, peer: bench.peer, scope: 'run', selection: {} });
   await expect(bench.inventory()).resolves.toEqual(before);
 });
+
+describe('A claim whose need is none of an Import', () => {
+  const key = 'claim.skyfabric.io/a';
+  const release = (selection: object): ReturnType<typeof bench.run<'releaseImports'>> =>
+    bench.run('releaseImports', { claimant: claimant('b'), peer: bench.peer, scope: 'all', selection });
+
+  beforeEach(async () => {
+    await ensure('a', ['east']);
+    const note = JSON.stringify({ by: 'connection/shop/web', run: 'earlier', need: {} });
+    await bench.cluster.patch(REF, { metadata: { annotations: { [key]: note } } });
+  });
+
+  const CONFLICT = { code: 'conflict', message: expect.stringContaining(key), object: `Import ${WEB.namespace}/${WEB.name}` };
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['claims it too', () => ensure('b', ['east'])],
+    ['looks at its claims', () => bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { remotes: ['east'] } })],
+    ['takes a remote from it', () => release({ remotes: ['east'] })],
+  ])('is told to whoever %s, and stays.', async (_what, act) => {
+    await expect(act()).rejects.toMatchObject(CONFLICT);
+    expect((await bench.cluster.get(REF))?.metadata.annotations?.[key]).toContain('"need":{}');
+  });
+
+  test('stops nobody who takes everything away.', async () => {
+    await expect(release({})).resolves.toMatchObject({ changed: true });
+    await expect(bench.cluster.get(REF)).resolves.toBeUndefined();
+  });
+});

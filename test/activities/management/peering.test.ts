@@ -184,6 +184,18 @@ test('With scope all only the selected claims go, and a Peer that another one cl
   await expect(bench.run('releasePeerings', input)).resolves.toEqual({ changed: false, note: 'nothing to take back', gone: ['east'] });
 });
 
+test('A Peer that somebody’s finalizer holds is told as that, and is gone once it is let go.', async () => {
+  await ensure('a');
+  await bench.cluster.patch(REF, { metadata: { finalizers: ['example.com/audit'] } });
+  await expect(release('a')).rejects.toMatchObject({
+    code: 'pending',
+    message: expect.stringContaining(`Peer ${GATEWAYS}/east is being deleted and held by finalizer example.com/audit`),
+    object: `Peer ${GATEWAYS}/east`,
+  });
+  await bench.cluster.patch(REF, { metadata: { finalizers: null } });
+  await expect(release('a')).resolves.toMatchObject({ gone: ['east'] });
+});
+
 test('A Peer of somebody else is a conflict, and is removed only by removePeer.', async () => {
   await bench.cluster.create({ ...REF, metadata: { name: 'east', namespace: GATEWAYS }, spec: { gateways: [EAST] } } as KubeObject);
   await expect(ensure('a')).rejects.toMatchObject({ code: 'conflict' });
