@@ -82,9 +82,14 @@ export function bootstrapCommand(context: CliContext): Command {
     $ skyfabric bootstrap --peer west=kind-west --peer east=kind-east
   A hub with two spokes, reached through node ports:
     $ skyfabric bootstrap --peer hub=gke-hub --peer a=gke-a --peer b=gke-b --links hub-and-spoke:hub --ingress NodePort:30443
-  One more cluster for a fabric that stands (run again, it changes nothing):
+  One more cluster for a fabric that stands; whatever options west has are said again (run again, it changes nothing):
     $ skyfabric bootstrap --fabric prod --peer north=eks-north --peer west=gke-west --links north-west
-  From a file, and not waiting for it:
+  From a file, and not waiting for it; it holds what schema/requests/BootstrapFabric.json describes:
+    $ cat fabric.yaml
+    fabric: prod
+    peers:
+      - { name: west, context: gke-west }
+      - { name: east, context: eks-east, ingress: { type: NodePort, nodePort: 30443 } }
     $ skyfabric bootstrap -f fabric.yaml --detach`,
     render,
     isFailure: ({ failed }) => failed.length > 0,
@@ -116,7 +121,7 @@ function render(result: BootstrapResult, paint: Paint): string {
   ]);
   return [
     `${paint('green', `Fabric ${oneLine(fabric)} stands`)}: ${changed ? 'it was changed' : 'nothing had to be changed'}.`,
-    ...columns(rows, ['PEER', 'GATEWAY', 'CERTIFICATE UNTIL', 'CHANGED']),
+    ...columns(rows, ['PEER', 'GATEWAY', 'CERTIFICATE UNTIL', 'GATEWAY CHANGED']),
     `Links: ${oneLine(links.map(({ a, b }) => `${a} and ${b}`).join(', ')) || 'none'}`,
     `Authority: ${oneLine(authority.fingerprint)}, until ${oneLine(authority.notAfter.slice(0, 10))}${authority.created ? ', created' : ''}`,
     ...failed.map(

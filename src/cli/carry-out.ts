@@ -1,6 +1,8 @@
 // Carries out a run for a command: starts it or finds it running, shows it, and prints how it ended.
+import { readRegister } from '../contract/read-register';
 import type { Register } from '../contract/register';
-import type { RunKind, Runs } from '../contract/runs';
+import { prepareRun, type RunKind, type Runs } from '../contract/runs';
+import { isFabricError } from '../errors/fabric-error';
 import { startRun } from '../temporal/runs';
 import type { WaitFlags } from './common-flags';
 import { EXIT, type CliContext, type ExitCode } from './context';
@@ -13,6 +15,8 @@ import { progressView } from './progress';
 import { failureText, leftText, unreadText } from './run-report';
 import { requireWorkers, withTemporal, type TemporalSession } from './temporal-session';
 import { runUrl, uiBase } from './ui-url';
+
+const KEYS_DEADLINE_MS = 5_000;
 
 /** Reads the register of a fabric after its run; `undefined` when there is no such fabric. */
 export type RegisterReader = (fabric: string) => Promise<Register | undefined>;
@@ -35,6 +39,7 @@ export interface RunPlan<K extends RunKind> {
 export async function carryOut<K extends RunKind>(context: CliContext, plan: RunPlan<K>, flags: WaitFlags): Promise<void> {
   await withTemporal(flags.target, async (session) => {
     await requireWorkers(session, flags.taskQueue, plan.peerQueues);
+    await requireCodecKeys(session, prepareRun(plan.kind, plan.input).request.fabric);
     const run = await startRun(session.client, plan.kind, plan.input, flags.taskQueue);
     const { workflowId, runId, attached } = run;
     if (flags.detach) {
@@ -59,6 +64,18 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
     await reportEnd(context, session, flags, plan, { workflowId, runId }, end);
     context.exitCode = exitCodeOf(end, interrupted, plan.isFailure);
   });
+}
+
+/**
+ * Where the workers of a fabric that stands have keys of the payload codec that this command lacks, its request would be sent in plain, and
+ * nothing of the run could be read. Whatever else the register cannot be read for is for others to tell. @throws forbidden
+ */
+async function requireCodecKeys({ client }: TemporalSession, fabric: string): Promise<void> {
+  try {
+    await client.withDeadline(Date.now() + KEYS_DEADLINE_MS, () => readRegister(client, fabric));
+  } catch (error) {
+    if (isFabricError(error, 'forbidden')) throw error;
+  }
 }
 
 /** Follows a run that is there, by default the latest of its id, and prints its end; Ctrl-C only stops the watching. @returns its end */

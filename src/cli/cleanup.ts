@@ -108,9 +108,10 @@ async function carryOut(context: CliContext, flags: WaitFlags, input: CleanUpReq
       kind: 'CleanUpFabric',
       input,
       title: input.remove === undefined ? 'look for what was left' : 'remove what was left',
-      render: (found, paint) => {
+      render: async (found, paint, readRegister) => {
         result = found;
-        return render(found, paint);
+        const hasPeers = input.peers !== undefined || (await readRegister(found.fabric)) !== undefined;
+        return render(found, paint, hasPeers);
       },
     },
     flags,
@@ -129,7 +130,8 @@ function question({ owed, orphans }: CleanupResult): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`;
 }
 
-function render({ fabric, owed, orphans, losses = [], removed, unseen, left = 0 }: CleanupResult, paint: Paint): string {
+/** @param hasPeers whether any cluster was to be looked at */
+function render({ fabric, owed, orphans, losses = [], removed, unseen, left = 0 }: CleanupResult, paint: Paint, hasPeers: boolean): string {
   const lines = [
     ...unseen.map(({ peer, problem }) => `${paint('yellow', 'Not looked at')} ${oneLine(peer)}: ${oneLine(problem.message)}`),
     ...owed.flatMap((debt) => owedLines(debt, paint)),
@@ -137,7 +139,9 @@ function render({ fabric, owed, orphans, losses = [], removed, unseen, left = 0 
     ...losses.flatMap((loss) => lossLines(loss, paint)),
     ...(left === 0 ? [] : [`${paint('yellow', 'Left')}: ${left} more, which the same command removes when it is run again`]),
   ];
-  return lines.length === 0 ? `Nothing is owed, and nothing was left in fabric ${fabric}.` : lines.join('\n');
+  if (!hasPeers) lines.push(`No cluster was looked at, as fabric ${fabric} has no peers here: name them with --peer NAME=CONTEXT.`);
+  if (lines.length > 0) return lines.join('\n');
+  return `Nothing is owed, and nothing was left in fabric ${fabric}.`;
 }
 
 function owedLines({ by, peers, left, since, attempts, lastError, nextTryAt }: OwedCleanup, paint: Paint): string[] {

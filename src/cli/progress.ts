@@ -61,17 +61,21 @@ function lineView({ stderr }: CliContext, title: string, now: () => number): Pro
       const starts = status.steps.flatMap(({ startedAt }) => startedAt ?? []);
       if (starts.length > 0) began = Math.min(...starts);
       const news = status.steps
-        .map((step) => ({ step, text: stepText(step) }))
-        .filter(({ step, text }) => told.get(step.id) !== text)
-        .map(({ step, text }) => ({ id: step.id, text, at: timeOf(step, told.has(step.id)) ?? now() }));
-      for (const { id, text, at } of news.sort((one, other) => one.at - other.at)) {
-        told.set(id, text);
-        say(text, at);
+        .filter((step) => told.get(step.id) !== newsOf(step))
+        .map((step) => ({ step, at: timeOf(step, told.has(step.id)) ?? now() }));
+      for (const { step, at } of news.sort((one, other) => one.at - other.at)) {
+        told.set(step.id, newsOf(step));
+        say(stepText(step), at);
       }
     },
     note: (text) => void say(oneLine(text)),
     end: () => undefined,
   };
+}
+
+/** What is worth a line: that one more attempt fails as the last one did is not. */
+function newsOf(step: StepStatus): string {
+  return stepText({ ...step, attempts: 1 });
 }
 
 /** When a step came to be as it is; `undefined` when only the one who looks can tell, as with another attempt or an undo. */

@@ -16,7 +16,7 @@ export function readRequestFile(file: string | undefined, cwd: string, problems:
     const text = readBounded(path);
     // Without aliases: a small file of them can stand for a huge request.
     const request: unknown = parse(text, { maxAliasCount: 0, logLevel: 'error' });
-    if (!isRecord(request)) throw new Error('must hold one object');
+    if (!isRecord(request)) throw new Error('must hold one object, with the fields of a request');
     return withAbsolutePaths(request, dirname(path));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -10,7 +10,7 @@ export interface PeerResult {
   readonly endpoint: GatewayEndpoint;
   /** SHA-256 fingerprint of the peer's certificate, and its end (ISO 8601). */
   readonly certificate: { readonly fingerprint: string; readonly notAfter: string };
-  /** Whether anything in the cluster was changed. */
+  /** Whether anything of its gateway was changed; links are not part of it. */
   readonly changed: boolean;
 }
 

@@ -126,10 +126,10 @@ test('what cannot be removed is owed, and the command fails and says so', async 
   });
 });
 
-test('without peers and without a fabric there is nothing to do', async () => {
+test('without peers and without a fabric it says that no cluster was looked at', async () => {
   await withRemains(async (_, cli) => {
     const { code, stdout } = await cli([]);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Nothing is owed, and nothing was left in fabric f-/)]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^No cluster was looked at, as fabric f-.* has no peers here: name them/)]);
   });
 });
 

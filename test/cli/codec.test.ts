@@ -161,6 +161,11 @@ test('a command without the keys, or with others, says so instead of waiting', a
     const without = await runCli(['status', id], off);
     expect(without.code).toBe(1);
     expect(without.stderr).toMatch(/Error: a payload is encrypted with key "k1", which nobody gave\n.*Hint: .*--codec-keys/);
+    const request = ['connect', 'echo', '-n', 'demo', '--port', '8080', '--from', 'west', '--to', 'east', '--fabric', fabric];
+    const unsent = await runCli(request, off);
+    expect(unsent).toMatchObject({ code: 1, stderr: expect.stringContaining('which nobody gave') });
+    expect(unsent.stderr).not.toContain('Started');
+    expect((await runCli(['history', '--fabric', fabric], on)).stdout).not.toContain('connect/');
     const watched = await runCli(['status', id, '--watch'], off);
     expect(watched.code).toBe(1);
     expect(watched.stderr).toContain('which nobody gave');

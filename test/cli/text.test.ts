@@ -94,7 +94,8 @@ test('without a terminal each change is one line', () => {
   const view = progressView(context, 'bootstrap west, east', () => clock);
   view.update(STATUS);
   clock = 12_000;
-  view.update(STATUS);
+  // One more attempt that fails as the last one did is no news.
+  view.update({ ...STATUS, steps: STATUS.steps.map((known) => ({ ...known, attempts: (known.attempts ?? 1) + 1 })) });
   view.update({
     ...STATUS,
     steps: STATUS.steps.map((known) =>
