@@ -26,10 +26,20 @@ export default tseslint.config(
     files: ['workflows/**/*.ts'],
     rules: {
       'no-restricted-globals': ['error', 'process', 'Buffer', 'fetch', 'setInterval', 'WeakRef', 'FinalizationRegistry'],
-      'no-restricted-imports': ['error', { patterns: ['node:*', '@temporalio/client', '@temporalio/worker', '@temporalio/activity'] }],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: ['node:*', '@temporalio/client', '@temporalio/worker', '@temporalio/activity'],
+          paths: [{ name: '@temporalio/workflow', importNames: ['patched'], message: 'Name the change in patches.ts.' }],
+        },
+      ],
       // A forgotten promise in a workflow is a step that nobody waits for.
       '@typescript-eslint/no-floating-promises': 'error',
     },
+  },
+  {
+    files: ['workflows/patches.ts'],
+    rules: { 'no-restricted-imports': 'off' },
   },
   {
     files: ['workflows/index.ts'],

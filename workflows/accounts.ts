@@ -4,7 +4,7 @@ import { debtorsOf, isOnlyOfAuthority, type Fare } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
 import type { StepStatus } from '../src/contract/status';
 import { cell } from './markdown';
-import type { Mutable } from './run';
+import type { Mutable } from './step-log';
 
 /** A cluster that was away for a moment is tried again soon; one that stays away is not hammered. */
 export const FIRST_PAUSE_MS = 5_000;

@@ -1,5 +1,5 @@
 // BootstrapFabric: bare clusters become the peers of a fabric, and are linked.
-import { isCancellation, patched } from '@temporalio/workflow';
+import { isCancellation } from '@temporalio/workflow';
 import type { RemotePeer } from '../src/contract/activities';
 import { concerns } from '../src/contract/debts';
 import type { OwedCleanup } from '../src/contract/owed';
@@ -12,10 +12,12 @@ import { bootstrapRequest, type BootstrapRequest } from '../src/model/requests';
 import { linkName, linksOf, remotesOf, type Link } from '../src/model/topology';
 import { followMoved, linkPeers, type LinkHolder } from './linking';
 import { allOf, lookAtEach, type Looks } from './looks';
+import { patched } from './patches';
 import { problemOf } from './problem';
-import { readRegister, record, runOf } from './recording';
+import { readRegister, record, runOf } from './register';
 import { addressOf } from './place';
-import { asRun, type Run, type Undo } from './run';
+import { asRun, type Run } from './run';
+import type { Undo } from './undo';
 import { together } from './together';
 
 /** A peer whose gateway answers. */

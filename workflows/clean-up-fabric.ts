@@ -1,5 +1,5 @@
 // CleanUpFabric: finds what runs have left that nobody answers for (a terminated run is never undone), and removes it when told to.
-import { isCancellation, patched } from '@temporalio/workflow';
+import { isCancellation } from '@temporalio/workflow';
 import type { UndoCall } from '../src/contract/activities';
 import { emptyRegister, type Register } from '../src/contract/register';
 import type { CleanupResult, Loss, Orphan } from '../src/contract/results';
@@ -11,11 +11,12 @@ import { cleanUpRequest, type CleanUpRequest } from '../src/model/requests';
 import { drain } from './drain';
 import { lookAtEach } from './looks';
 import { lossOf } from './losses';
-import { callUndo } from './owing';
+import { callUndo } from './undo';
 import { isOrphan, loneStandsOf, reasonOf, standsOf, withSharers, type Held, type Judgement, type Known } from './orphans';
+import { patched } from './patches';
 import { addressOf, type Place } from './place';
 import { problemOf } from './problem';
-import { readRegister } from './recording';
+import { readRegister } from './register';
 import { asRun, type Run } from './run';
 import { together } from './together';
 

@@ -1,6 +1,5 @@
 // ConnectServiceAcrossClusters: a service whose replicas sit on some peers becomes reachable from others. What stands already is not
 // disturbed: a source joins an import last, when all that it needs is there and, if the import is in use, bytes have come from it.
-import { patched } from '@temporalio/workflow';
 import type { RegisteredConnection, RegisteredPeer } from '../src/contract/register';
 import type { ConnectResult, ImportProof } from '../src/contract/results';
 import { placementOf, type Placement } from '../src/model/connection';
@@ -8,10 +7,12 @@ import { connectRequest, type ConnectRequest } from '../src/model/requests';
 import { linksAmong } from '../src/model/topology';
 import { findGateways } from './inspecting';
 import { linkPeers } from './linking';
+import { patched } from './patches';
 import { joiningSources, trySources } from './trying-sources';
-import { membersOf, record, runOf } from './recording';
+import { membersOf, record, runOf } from './register';
 import { addressOf } from './place';
-import { asRun, type Run, type Undo } from './run';
+import { asRun, type Run } from './run';
+import type { Undo } from './undo';
 import { together } from './together';
 
 /** Input: `ConnectRequest`. Connected means that bytes flowed (`verify: probe`), on every importing peer. */

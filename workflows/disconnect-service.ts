@@ -1,10 +1,10 @@
 // DisconnectService: a service is no longer reachable across clusters, wholly or between some peers.
-import { patched } from '@temporalio/workflow';
 import { peersOfConnection, type Register, type RegisteredConnection } from '../src/contract/register';
 import type { DisconnectResult } from '../src/contract/results';
 import { disconnectRequest } from '../src/model/requests';
 import { takenBetween } from '../src/model/withdrawal';
-import { membersFor, membersOf, narrowedBy, record, runOf } from './recording';
+import { patched } from './patches';
+import { membersFor, membersOf, narrowedBy, record, runOf } from './register';
 import { asRun } from './run';
 import { connectionsOf, observe, withdraw } from './withdrawing';
 

@@ -1,5 +1,6 @@
 // Between a source that leaves an import and the going of what it leads to.
-import { patched, sleep } from '@temporalio/workflow';
+import { sleep } from '@temporalio/workflow';
+import { patched } from './patches';
 
 /** How long a connection may take to be made over a source that has just left its import. */
 const DRAIN_MS = 1_000;

@@ -4,7 +4,7 @@ import { linkRequest } from '../src/model/requests';
 import { linkOf } from '../src/model/topology';
 import { findGateways } from './inspecting';
 import { linkPeers } from './linking';
-import { membersOf, record, runOf } from './recording';
+import { membersOf, record, runOf } from './register';
 import { asRun } from './run';
 
 /** Input: `LinkRequest`. */

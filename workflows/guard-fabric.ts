@@ -3,7 +3,6 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
-  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -16,6 +15,7 @@ import { FABRIC_ATTRIBUTE, findableBy, PEERS_ATTRIBUTE } from '../src/contract/s
 import { afterTakingBack, afterTelling, withoutRun, type Telling } from '../src/contract/tellings';
 import { linkName } from '../src/model/topology';
 import { cell } from './markdown';
+import { patched } from './patches';
 
 /** Input of GuardFabric; the register is given by the run before it. */
 interface GuardInput {

@@ -2,7 +2,8 @@
 import type { RemotePeer } from '../src/contract/activities';
 import type { GatewayEndpoint } from '../src/model/peer';
 import { addressOf, type Place } from './place';
-import { type Run, type Undo } from './run';
+import type { Run } from './run';
+import type { Undo } from './undo';
 import { together } from './together';
 
 /** A peer, and where its gateway answers. */

@@ -8,7 +8,6 @@ import {
   continueAsNew,
   executeChild,
   ParentClosePolicy,
-  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -26,7 +25,8 @@ import type { RunStatus } from '../src/contract/status';
 import { NON_RETRYABLE_CODES } from '../src/errors/fabric-error';
 import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, partBefore, putOff, stepsOf, told, type Account } from './accounts';
 import { settleOptions } from './activity-options';
-import { callUndo } from './owing';
+import { callUndo } from './undo';
+import { patched } from './patches';
 import { failureOf, problemOf } from './problem';
 
 /**

@@ -1,6 +1,6 @@
 // TeardownFabric: peers leave a fabric, or the whole fabric ends. It only goes forward: keys that are gone cannot be put
 // back, so what fails is told as residue, and the same request goes on from there: SettleCleanup makes it again until nothing is left.
-import { CancellationScope, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { Activities, Attempted, Change, Selection } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import { peersOfConnection, type Register, type RegisteredPeer } from '../src/contract/register';
@@ -11,10 +11,12 @@ import { MAX_PEERS, teardownRequest, type TeardownRequest } from '../src/model/r
 import { takenWith } from '../src/model/withdrawal';
 import type { Patience } from './activity-options';
 import { drain } from './drain';
+import { patched } from './patches';
 import { problemOf } from './problem';
-import { membersOf, narrowedBy, noSuchPeers, recordForGood, runOf } from './recording';
+import { membersOf, narrowedBy, noSuchPeers, recordForGood, runOf } from './register';
 import { addressOf, type Place } from './place';
-import { asRun, type Mutable, type Run } from './run';
+import { asRun, type Run } from './run';
+import type { Mutable } from './step-log';
 import { together } from './together';
 
 /**

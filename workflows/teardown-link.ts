@@ -1,5 +1,4 @@
 // TeardownLink: two peers are no longer linked, and nothing is left that would need it.
-import { patched } from '@temporalio/workflow';
 import { peersOfConnection, type Register } from '../src/contract/register';
 import type { LinkResult } from '../src/contract/results';
 import { isClaimOf } from '../src/contract/workflow-ids';
@@ -7,7 +6,8 @@ import { FabricError } from '../src/errors/fabric-error';
 import { unlinkRequest } from '../src/model/requests';
 import { linkName, linkOf } from '../src/model/topology';
 import { needsLink, takenBetween } from '../src/model/withdrawal';
-import { membersFor, membersOf, narrowedBy, record, runOf } from './recording';
+import { patched } from './patches';
+import { membersFor, membersOf, narrowedBy, record, runOf } from './register';
 import { addressOf } from './place';
 import { asRun, type Run } from './run';
 import { together } from './together';

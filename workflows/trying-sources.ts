@@ -1,14 +1,14 @@
 // Sources that are to join an import in use are tried beside it first: ClusterLink gives a source its share of the connections at once,
 // and one that then does not answer fails them.
-import { patched } from '@temporalio/workflow';
 import type { RegisteredPeer } from '../src/contract/register';
 import { claimIdOf } from '../src/contract/workflow-ids';
 import type { Placement } from '../src/model/connection';
 import type { ConnectRequest } from '../src/model/requests';
 import { lookAtAll } from './looks';
-import { callUndo } from './owing';
+import { patched } from './patches';
 import { addressOf } from './place';
-import type { Run, Undo } from './run';
+import type { Run } from './run';
+import { callUndo, type Undo } from './undo';
 import { together } from './together';
 
 /** The sources that an import on a peer gains, besides those that it has. */

@@ -10,9 +10,10 @@ import { DEFAULT_PROBE_IMAGE, type Access, type Service } from '../src/model/con
 import { verifyRequest, type VerifyRequest } from '../src/model/requests';
 import { lookAtEach } from './looks';
 import { problemOf } from './problem';
-import { membersOf } from './recording';
+import { membersOf } from './register';
 import { addressOf } from './place';
-import { asRun, type Run, type Undo } from './run';
+import { asRun, type Run } from './run';
+import type { Undo } from './undo';
 import { together } from './together';
 import { Turns } from './turns';
 import { wantedProofs, type Direction, type WantedImport } from './wanted-proofs';

@@ -1,14 +1,15 @@
 // Taking connections away again, as DisconnectService, TeardownLink and TeardownFabric need it. The clusters' own claims
 // say what there is, not the register; and what stands is recorded first, so that it can be put back.
-import { patched } from '@temporalio/workflow';
 import type { ObservedClaim, RecordedObject, Selection } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { distinctLinks, linkOf, type Link } from '../src/model/topology';
 import { needsLink, remainingImports, type Imports, type Taken } from '../src/model/withdrawal';
 import { drain } from './drain';
 import { lookAtAll } from './looks';
+import { patched } from './patches';
 import { addressOf, type Place } from './place';
-import type { Run, Undo } from './run';
+import type { Run } from './run';
+import type { Undo } from './undo';
 import { together } from './together';
 
 /** What connections and links a peer holds, as its cluster says. */

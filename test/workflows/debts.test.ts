@@ -8,7 +8,7 @@ import { debtKey } from '../../src/contract/debts';
 import { emptyRegister, type RegisteredPeer } from '../../src/contract/register';
 import type { RunFailure } from '../../src/contract/results';
 import { startRun } from '../../src/temporal/runs';
-import { inChunks, type Owed } from '../../workflows/owing';
+import { inChunks, type Owed } from '../../workflows/debts';
 import { testEnvironment, uniqueTaskQueue, withWorker } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from './fake-activities';
 

@@ -1,11 +1,13 @@
 // How runs read and tell the fabric's register.
-import { patched, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { Entry } from '../src/contract/activities';
 import type { OwedCleanup } from '../src/contract/owed';
 import { inverseOf, type Register, type RegisterChange, type RegisteredConnection, type RegisteredPeer } from '../src/contract/register';
 import { FabricError } from '../src/errors/fabric-error';
 import { remainingImports, type Taken } from '../src/model/withdrawal';
-import type { Run, Undo } from './run';
+import { patched } from './patches';
+import type { Run } from './run';
+import type { Undo } from './undo';
 
 /** What the run's fabric is. */
 interface Known {
