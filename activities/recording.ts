@@ -32,7 +32,9 @@ export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'ob
         look(IMPORT, namespace),
         ...POLICIES.map((kind) => look(kind, namespace)),
       ]);
-      return { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
+      const all = { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
+      requireCarried(all, peer.name);
+      return all;
     },
 
     async restoreObjects({ claimant, peer, objects }) {
@@ -45,6 +47,22 @@ export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'ob
       return { changed, note: changed ? 'restored' : 'as it was' };
     },
   };
+}
+
+/** Temporal refuses two megabytes, also for the step that puts the objects back. */
+const MOST_BYTES = 1_900_000;
+
+/** @throws conflict for more than a step can return */
+function requireCarried(seen: Seen, peer: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify(seen));
+  if (bytes <= MOST_BYTES) return;
+  const claims = new Set(seen.claims.map(({ claim }) => claim));
+  throw new FabricError({
+    code: 'conflict',
+    message: `What ${claims.size} claims hold on peer ${peer} takes ${bytes} bytes, more than can be taken back at once (${MOST_BYTES}).`,
+    hint: 'Disconnect some of the services first, one by one.',
+    peer,
+  });
 }
 
 /** The selected claims of these objects, and the objects with those claims on them: what others claim is theirs to put back. */

@@ -134,3 +134,29 @@ test('Importers are taken out of a claim one by one, and recorded for the run th
   await expect(bench.inventory()).resolves.toEqual(before);
   expect((await claimsOn(bench, REF))['a']).toEqual({ by: 'connect/a', run: 'a-run', need: { port: 80, importers: ['east', 'south'] } });
 });
+
+test('More than a step can return is told, with what to do.', async () => {
+  const importers = ['east', ...Array.from({ length: 15_000 }, (_, index) => `south-${index}`)];
+  for (let index = 0; index < 10; index += 1) {
+    const name = `web-${index}`;
+    await bench.cluster.create({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: WEB.namespace },
+      spec: { ports: [{ port: 80 }] },
+    });
+    await bench.run('ensureExport', {
+      claimant: claimant(`c-${index}`),
+      peer: bench.peer,
+      service: { ...WEB, name },
+      importers,
+      adopt: false,
+    });
+  }
+  const look = bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { remotes: ['east'] } });
+  await expect(look).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringMatching(/^What 10 claims hold on peer west takes \d+ bytes, more than can be taken back at once/),
+    hint: expect.stringContaining('Disconnect some of the services first'),
+  });
+});
