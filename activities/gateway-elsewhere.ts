@@ -6,7 +6,6 @@ import { FabricError } from '../src/errors/fabric-error';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../src/kubernetes/claim-marks';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject } from '../src/kubernetes/kube-object';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { ANCHOR } from '../src/model/gateway';
 import { isMarked, type GatewayPlace } from './gateway-anchor';
 
@@ -15,14 +14,11 @@ export async function findElsewhere({ cluster, namespace, signal }: GatewayPlace
   const [anchors, deployments, instances] = await Promise.all([
     listAnchors(cluster, signal),
     cluster.list<KubeObject>({ apiVersion: 'apps/v1', kind: 'Deployment', fieldSelector: `metadata.name=${CONTROLPLANE}` }, signal),
-    cluster.list<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, signal).catch((error: unknown) => {
-      if (isResourceMissing(error)) return { items: [] };
-      throw error;
-    }),
+    cluster.listIfKnown<InstanceResource>({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Instance' }, signal),
   ]);
   return [
     ...[...anchors.items, ...deployments.items].filter(({ metadata }) => metadata.namespace !== namespace),
-    ...instances.items.filter(({ spec }) => spec.namespace !== namespace),
+    ...instances.filter(({ spec }) => spec.namespace !== namespace),
   ];
 }
 

@@ -7,7 +7,6 @@ import { CLAIM_PREFIX, FABRIC_LABEL, MANAGED_BY_LABEL, ORIGIN_LABEL, readClaims,
 import { ensureClaim, releaseClaims } from '../src/kubernetes/claims';
 import { storedKinds } from '../src/kubernetes/discovery';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { resourceOf } from '../src/kubernetes/resource-path';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import { tellProgress, withinAttempt } from './activity-context';
@@ -117,9 +116,8 @@ async function findForeign(
   const unseen: string[] = [];
   const lists = await inParallel([...kinds, ...own], async (kind) => {
     try {
-      return (await cluster.list<KubeObject>({ ...kind, namespace }, signal)).items;
+      return await cluster.listIfKnown<KubeObject>({ ...kind, namespace }, signal);
     } catch (error) {
-      if (isResourceMissing(error)) return [];
       if (!isFabricError(error, 'forbidden')) throw error;
       const { group, resource } = resourceOf(kind);
       unseen.push(group === '' ? resource : `${resource}.${group}`);

@@ -8,7 +8,6 @@ import { CLUSTERLINK_API_VERSION, OPERATOR_NAMESPACE } from '../src/clusterlink/
 import { FabricError } from '../src/errors/fabric-error';
 import { fabricSelector, readClaims } from '../src/kubernetes/claim-marks';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import type { GatewayOptions } from '../src/model/gateway';
 import type { Peer } from '../src/model/peer';
 import { isMarked, marksOf, readAnchor, type GatewayPlace } from './gateway-anchor';
@@ -103,16 +102,19 @@ export async function observeGateway(
   const { fabric, namespace } = place;
   // Where others may stand in the way, everything is looked at, not only what has our labels.
   const inNamespace = KINDS.map(([apiVersion, kind]) =>
-    listIfKnown(place, { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) }),
+    place.cluster.listIfKnown(
+      { apiVersion, kind, namespace, ...(design === undefined ? { labelSelector: fabricSelector(fabric) } : {}) },
+      place.signal,
+    ),
   );
   // The anchor notes the mode before the first change, and outlives what stands.
   const mode = design?.options.mode ?? (await readAnchor(place))?.data?.mode;
   const operatorKinds = namespace === OPERATOR_NAMESPACE ? [INSTANCE] : [...OPERATOR_KINDS, INSTANCE];
   const operator = (mode === 'operator' ? operatorKinds : []).map(([apiVersion, kind]) =>
-    listIfKnown(place, { apiVersion, kind, namespace: OPERATOR_NAMESPACE }),
+    place.cluster.listIfKnown({ apiVersion, kind, namespace: OPERATOR_NAMESPACE }, place.signal),
   );
   const clusterWide = CLUSTER_KINDS.map(([apiVersion, kind]) =>
-    listIfKnown(place, { apiVersion, kind, labelSelector: fabricSelector(fabric) }),
+    place.cluster.listIfKnown({ apiVersion, kind, labelSelector: fabricSelector(fabric) }, place.signal),
   );
   const found = (await Promise.all([...inNamespace, ...clusterWide, ...operator])).flat();
   if (design !== undefined) {
@@ -219,18 +221,6 @@ export async function restartOperatorGateway(
   for (const name of GATEWAY_DEPLOYMENTS) {
     const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name };
     if ((await cluster.get(ref, signal)) !== undefined) await cluster.patch(ref, { spec: { template } }, signal);
-  }
-}
-
-async function listIfKnown(
-  { cluster, signal }: GatewayPlace,
-  query: { apiVersion: string; kind: string; namespace?: string; labelSelector?: string },
-): Promise<readonly KubeObject[]> {
-  try {
-    return (await cluster.list<KubeObject>(query, signal)).items;
-  } catch (error) {
-    if (isResourceMissing(error)) return [];
-    throw error;
   }
 }
 

@@ -11,7 +11,7 @@ import { signal, tellProgress, withinAttempt } from './activity-context';
 import { isControlplaneLeading } from './controlplane-view';
 import type { ActivityDeps } from './deps';
 import { inParallel } from './in-parallel';
-import { awaitConditions, changeOf, ensureShared, listKnown, requireNamespace } from './managed';
+import { awaitConditions, changeOf, ensureShared, requireNamespace } from './managed';
 import { SERVICES_GONE_TIMEOUT_MS } from './management-timeouts';
 import { requirePeers } from './peering';
 import { releaseConnection, releaseNote } from './release-shared';
@@ -126,10 +126,13 @@ async function removeOrphans(cluster: Cluster, gatewayNamespace: string, service
 
 /** What ClusterLink made for Imports that are not there. @param service the only Import to look at; default all */
 async function listOrphans(cluster: Cluster, service: ServiceName | undefined): Promise<KubeObject[]> {
-  const made = (await inParallel(queriesOf(service), (query) => listKnown(cluster, query))).flat();
+  const made = (await inParallel(queriesOf(service), (query) => cluster.listIfKnown(query, signal()))).flat();
   if (made.length === 0) return [];
   // Read last: whatever was made for an Import that is there was made after it.
-  const imports = await listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Import', namespace: service?.namespace });
+  const imports = await cluster.listIfKnown(
+    { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Import', namespace: service?.namespace },
+    signal(),
+  );
   const there = new Set(imports.map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`));
   return made.filter((object) => !there.has(importOf(object)));
 }

@@ -5,9 +5,8 @@ import { CLUSTERLINK_API_VERSION } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
 import { fabricSelector, type Claim } from '../src/kubernetes/claim-marks';
 import { ensureClaim, type EnsureClaimResult } from '../src/kubernetes/claims';
-import type { Cluster, ListQuery } from '../src/kubernetes/cluster';
+import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, type Condition, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
-import { isResourceMissing } from '../src/kubernetes/kubernetes-errors';
 import { watchObjectUntil } from '../src/kubernetes/watch-until';
 import type { Claimant } from '../src/model/claimant';
 import { signal, tellProgress, withinAttempt } from './activity-context';
@@ -40,17 +39,8 @@ export async function listShared(
   namespace: string | undefined,
 ): Promise<readonly KubeObject[]> {
   const inNamespace = kind === 'PrivilegedAccessPolicy' || namespace === undefined ? {} : { namespace };
-  return listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace });
-}
-
-/** All objects that match; none where the cluster does not know the kind. */
-export async function listKnown<T extends KubeObject>(cluster: Cluster, query: ListQuery): Promise<readonly T[]> {
-  try {
-    return (await cluster.list<T>(query, signal())).items;
-  } catch (error) {
-    if (isResourceMissing(error)) return [];
-    throw error;
-  }
+  const query = { apiVersion: CLUSTERLINK_API_VERSION, kind, labelSelector: fabricSelector(fabric), ...inNamespace };
+  return cluster.listIfKnown(query, signal());
 }
 
 /** Whether a claim concerns what the selection speaks of. A Peer is of no service. */

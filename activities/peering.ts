@@ -18,7 +18,7 @@ import type { ActivityDeps } from './deps';
 import { isMarked } from './gateway-anchor';
 import { isLeaving, tellRemains } from './gateway-remains';
 import { inParallel } from './in-parallel';
-import { changeOf, ensureShared, listKnown, listShared } from './managed';
+import { changeOf, ensureShared, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
 import { releaseConnection, releaseNote, releaseShared } from './release-shared';
 import { defusePeer } from './remove-peer';
@@ -181,7 +181,7 @@ export async function requirePeers(cluster: Cluster, { name, namespace }: PeerAd
 
 /** The Peers of a gateway's namespace, whoever made them. */
 export function listPeers(cluster: Cluster, namespace: string): Promise<readonly PeerResource[]> {
-  return listKnown(cluster, { apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace });
+  return cluster.listIfKnown({ apiVersion: CLUSTERLINK_API_VERSION, kind: 'Peer', namespace }, signal());
 }
 
 /** The Peers of all remotes, once each of them is reachable at the endpoint it should have. @throws unreachable with a diagnosis of each */

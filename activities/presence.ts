@@ -1,14 +1,13 @@
 // Coming to work on a fabric's peers: told to its GuardFabric, and put off while runs that came before keep this one out.
 import { Context } from '@temporalio/activity';
 import { QueryNotRegisteredError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
-import { TypedSearchAttributes } from '@temporalio/common';
 import type { Entry } from '../src/contract/activities';
 import { enterSignal, leaveSignal, presentQuery } from '../src/contract/messages';
 import { isPresent, runsBefore, type Departure, type Presence, type Taking } from '../src/contract/presence';
-import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
 import { tellTemporal } from './ask-temporal';
+import { signalOrStartGuard } from './guard';
 
 /** Asking costs a query: whoever waits should not wait much longer than it has to. */
 const ASK_EVERY_MS = 1_000;
@@ -71,21 +70,12 @@ function commonPeers(some: readonly string[], others: readonly string[]): readon
 
 /** @returns the runs at work, this one among them; none where there is no fabric, or its guard is of a version that keeps no account */
 async function tellGuard(client: Client, fabric: string, own: Presence, starts: boolean): Promise<readonly Presence[]> {
-  const { attempt, taskQueue } = Context.current().info;
+  const { attempt } = Context.current().info;
   // Whoever asks again is known already: told again each time, the guard's history would grow.
   const known = attempt === 1 ? [] : await runsAtWork(client, fabric);
   if (isPresent(known, own)) return known;
-  if (starts) {
-    await client.workflow.signalWithStart('GuardFabric', {
-      workflowId: guardWorkflowId(fabric),
-      taskQueue,
-      args: [{ fabric }],
-      signal: enterSignal,
-      signalArgs: [own],
-      typedSearchAttributes: new TypedSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: fabric }]),
-      staticSummary: `Register of fabric ${fabric}`,
-    });
-  } else await guardOf(client, fabric).signal(enterSignal, own).catch(ifNoGuard(undefined));
+  if (starts) await signalOrStartGuard(client, fabric, enterSignal, own);
+  else await guardOf(client, fabric).signal(enterSignal, own).catch(ifNoGuard(undefined));
   return runsAtWork(client, fabric);
 }
 

@@ -1,14 +1,13 @@
 // The fabric's register, kept by its GuardFabric workflow: read by query, told by a signal that starts it when it does not run.
 import { Context } from '@temporalio/activity';
-import { TypedSearchAttributes } from '@temporalio/common';
 import type { Steps } from '../src/contract/activities';
 import { concerns, owedFor } from '../src/contract/debts';
 import { recordSignal } from '../src/contract/messages';
 import { readOwed } from '../src/contract/read-owed';
 import { readRegister } from '../src/contract/read-register';
-import { FABRIC_ATTRIBUTE } from '../src/contract/search-attributes';
 import { guardWorkflowId, settleWorkflowId } from '../src/contract/workflow-ids';
 import { askTemporal, tellTemporal } from './ask-temporal';
+import { signalOrStartGuard } from './guard';
 import { enterFabric, leaveFabric } from './presence';
 
 type Known = Omit<Awaited<ReturnType<Steps['readRegister']>>, 'entered'>;
@@ -43,16 +42,7 @@ export function registerActivities(): Pick<Steps, 'readRegister' | 'recordChange
 
     async recordChange({ fabric, change }) {
       await tellTemporal(`The register of fabric ${fabric}`, guardWorkflowId(fabric), (client) =>
-        client.workflow.signalWithStart('GuardFabric', {
-          workflowId: guardWorkflowId(fabric),
-          // Register steps run on the workflows' own task queue.
-          taskQueue: Context.current().info.taskQueue,
-          args: [{ fabric }],
-          signal: recordSignal,
-          signalArgs: [change],
-          typedSearchAttributes: new TypedSearchAttributes([{ key: FABRIC_ATTRIBUTE, value: fabric }]),
-          staticSummary: `Register of fabric ${fabric}`,
-        }),
+        signalOrStartGuard(client, fabric, recordSignal, change),
       );
       return { changed: true };
     },

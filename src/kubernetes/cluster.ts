@@ -143,6 +143,16 @@ export class Cluster {
     }
   }
 
+  /** As `list`; nothing where the cluster does not know the kind. */
+  async listIfKnown<T extends KubeObject>(query: ListQuery, signal?: AbortSignal): Promise<readonly T[]> {
+    try {
+      return (await this.list<T>(query, signal)).items;
+    } catch (error) {
+      if (isResourceMissing(error)) return [];
+      throw error;
+    }
+  }
+
   /** Creates an object. @throws conflict when it exists (`isAlreadyExists`); pending when its namespace is being deleted */
   async create<T extends KubeObject>(object: T, signal?: AbortSignal): Promise<T> {
     const ref = refOf(object);

@@ -6,7 +6,6 @@ import type { Cluster, ListQuery } from './cluster';
 import { digestOf, sameJson } from './digest';
 import type { KubeObject } from './kube-object';
 import { describeRef, refOf } from './kube-object';
-import { isResourceMissing } from './kubernetes-errors';
 import type { InventoryEntry } from '../model/claimant';
 
 /** Objects as `Kind namespace/name`; all three empty when nothing differs. */
@@ -79,9 +78,7 @@ export async function listManaged(cluster: Cluster, options: InventoryOptions): 
     ...GATEWAY_KINDS.map(([apiVersion, kind]) => ({ apiVersion, kind, namespace: namespaces?.gateway })),
     ...operators.flatMap((namespace) => OPERATOR_KINDS.map(([apiVersion, kind]) => ({ apiVersion, kind, namespace }))),
   ];
-  const lists = await Promise.all(
-    queries.map((query) => listIfKnown(cluster, { ...query, labelSelector: fabricSelector(fabric) }, signal)),
-  );
+  const lists = await Promise.all(queries.map((query) => cluster.listIfKnown({ ...query, labelSelector: fabricSelector(fabric) }, signal)));
   return lists.flat();
 }
 
@@ -99,15 +96,6 @@ export function diffInventory(before: readonly InventoryEntry[], after: readonly
       })
       .map(({ object }) => object),
   };
-}
-
-async function listIfKnown(cluster: Cluster, query: ListQuery, signal: AbortSignal | undefined): Promise<readonly KubeObject[]> {
-  try {
-    return (await cluster.list<KubeObject>(query, signal)).items;
-  } catch (error) {
-    if (isResourceMissing(error)) return [];
-    throw error;
-  }
 }
 
 /** Its claims with their needs; with all that is written where somebody mangled one, for an inventory concerns everybody's objects. */

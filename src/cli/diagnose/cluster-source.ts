@@ -3,7 +3,7 @@ import { serverVersion } from '../../kubernetes/access';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../../kubernetes/claim-marks';
 import type { Cluster } from '../../kubernetes/cluster';
 import { refOf, type KubeObject } from '../../kubernetes/kube-object';
-import { isObjectMissing, isResourceMissing } from '../../kubernetes/kubernetes-errors';
+import { isObjectMissing } from '../../kubernetes/kubernetes-errors';
 import { CONTROLPLANE, DATAPLANE } from '../../clusterlink/manifest';
 import { CLUSTERLINK_API_VERSION, CLUSTERLINK_GROUP, OPERATOR_NAMESPACE } from '../../clusterlink/resources';
 import type { Archive } from './archive';
@@ -147,14 +147,9 @@ class ClusterCollection {
   /** All objects of a kind; none when the cluster does not know the kind, or does not let us. */
   private async list([apiVersion, kind]: Kind, where: Where): Promise<readonly KubeObject[]> {
     const place = where.namespace === undefined ? '' : ` in ${where.namespace}`;
-    const found = await this.archive.attempt(`peer ${this.peer.name}: ${kind} list${place}`, async () => {
-      try {
-        return (await this.cluster.list({ apiVersion, kind, ...where })).items;
-      } catch (error) {
-        if (isResourceMissing(error)) return [];
-        throw error;
-      }
-    });
+    const found = await this.archive.attempt(`peer ${this.peer.name}: ${kind} list${place}`, () =>
+      this.cluster.listIfKnown({ apiVersion, kind, ...where }),
+    );
     if (found === undefined) this.unread.add(kind);
     return found ?? [];
   }
