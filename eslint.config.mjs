@@ -1,6 +1,8 @@
 // Strict type-checked rules for everything, and the workflow sandbox's rules for the top-level workflows/ folder.
 import tseslint from 'typescript-eslint';
 
+const NOT_IN_WORKFLOWS = ['node:*', '@temporalio/client', '@temporalio/worker', '@temporalio/activity'];
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'coverage/**', '*.cjs', '*.mjs'] },
   ...tseslint.configs.strictTypeChecked,
@@ -29,7 +31,7 @@ export default tseslint.config(
       'no-restricted-imports': [
         'error',
         {
-          patterns: ['node:*', '@temporalio/client', '@temporalio/worker', '@temporalio/activity'],
+          patterns: NOT_IN_WORKFLOWS,
           paths: [{ name: '@temporalio/workflow', importNames: ['patched'], message: 'Name the change in patches.ts.' }],
         },
       ],
@@ -39,7 +41,7 @@ export default tseslint.config(
   },
   {
     files: ['workflows/patches.ts'],
-    rules: { 'no-restricted-imports': 'off' },
+    rules: { 'no-restricted-imports': ['error', { patterns: NOT_IN_WORKFLOWS }] },
   },
   {
     files: ['workflows/index.ts'],

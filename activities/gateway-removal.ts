@@ -4,7 +4,7 @@ import { INSTANCE_FINALIZER, OPERATOR_NAMESPACE } from '../src/clusterlink/resou
 import { PEER } from '../src/clusterlink/shared-kind';
 import type { Change, ReleaseScope } from '../src/contract/activities';
 import { isFabricError } from '../src/errors/fabric-error';
-import { readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { readableClaims, readClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { rewriteClaims } from '../src/kubernetes/claims';
 import { OPERATOR_KINDS } from '../src/kubernetes/inventory';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -101,7 +101,7 @@ async function releaseGatewayAndNamespaces(
   const beforeDelete = async (anchor: Anchor): Promise<void> => {
     outcome.leftAsFound = scope === 'run' && isFound(anchor);
     if (outcome.leftAsFound) await leaveAsFound(place, claimant);
-    else await removeGateway(place, claimant, { anchor, isLost: unclaimed && gatewayClaims(anchor).length === 0, releaseConnections });
+    else await removeGateway(place, claimant, { anchor, isLost: unclaimed && readableClaims(anchor).length === 0, releaseConnections });
   };
   const released = await releaseGatewayClaims(place, { matches, run, unclaimed, beforeDelete });
   const { leftAsFound } = outcome;

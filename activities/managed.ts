@@ -3,7 +3,7 @@ import type { Change, Selection } from '../src/contract/activities';
 import type { SharedKind } from '../src/clusterlink/shared-kind';
 import { CLUSTERLINK_API_VERSION } from '../src/clusterlink/resources';
 import { FabricError } from '../src/errors/fabric-error';
-import { fabricSelector, type Claim } from '../src/kubernetes/claim-marks';
+import { fabricSelector, needOf, type Claim } from '../src/kubernetes/claim-marks';
 import { ensureClaim, type EnsureClaimResult } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, type Condition, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -43,12 +43,14 @@ export async function listShared(
   return cluster.listIfKnown(query, signal());
 }
 
-/** Whether a claim concerns what the selection speaks of. A Peer is of no service. */
+/**
+ * Whether a claim concerns what the selection speaks of. What it needs is read last: one that somebody mangled stops only those whom it may
+ * concern. @throws conflict for such a one
+ */
 export function isSelected<N>(kind: SharedKind<N>, ref: ObjectRef, claim: Claim<N>, { service, remotes, claims }: Selection): boolean {
-  const about = kind.serviceOf(ref, claim.need);
-  if (service !== undefined && about !== undefined && (about.name !== service.name || about.namespace !== service.namespace)) return false;
   if (claims !== undefined && !claims.includes(claim.id)) return false;
-  return remotes === undefined || kind.remotesOf(ref, claim.need).some((remote) => remotes.includes(remote));
+  if (service !== undefined && !kind.isAbout(service, ref, claim.need)) return false;
+  return remotes === undefined || kind.remotesOf(ref, needOf(ref, claim, kind.isNeed)).some((remote) => remotes.includes(remote));
 }
 
 interface WithConditions extends KubeObject {

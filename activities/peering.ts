@@ -1,7 +1,7 @@
 // Peerings: the `Peer` resources by which one gateway knows the others.
 import { setTimeout as delay } from 'node:timers/promises';
 import { composePeer, doubtMs, isDefused, isLedBy, leadBack, reachability, type PeerNeed } from '../src/clusterlink/compose-peering';
-import { CLUSTERLINK_API_VERSION, type PeerResource } from '../src/clusterlink/resources';
+import { CLUSTERLINK_API_VERSION, type ImportResource, type PeerResource } from '../src/clusterlink/resources';
 import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind';
 import type { RemotePeer, Steps } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
@@ -15,8 +15,7 @@ import type { Claimant } from '../src/model/claimant';
 import type { GatewayEndpoint, PeerAddress } from '../src/model/peer';
 import { signal, tellProgress, withinAttempt } from './activity-context';
 import type { ActivityDeps } from './deps';
-import { isMarked } from './gateway-anchor';
-import { isLeaving, tellRemains } from './gateway-remains';
+import { isLeaving } from './gateway-remains';
 import { inParallel } from './in-parallel';
 import { changeOf, ensureShared, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
@@ -70,14 +69,8 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
           await defusePeer(cluster, object as PeerResource, signal());
         },
       });
-      const peers = await listPeers(cluster, peer.namespace);
-      refuseWhileLeaving(
-        peer.name,
-        peers.filter(
-          (object) =>
-            isMarked(object, claimant.fabric) && (selection.remotes === undefined || selection.remotes.includes(object.metadata.name)),
-        ),
-      );
+      // What is being deleted is gone, whoever's finalizers hold it: nothing brings it back.
+      const peers = (await listPeers(cluster, peer.namespace)).filter((object) => !isLeaving(object));
       const remaining = new Set(peers.map(({ metadata }) => metadata.name));
       const asked = selection.remotes ?? released.removed.map(({ name }) => name);
       const done = releaseNote(released);
@@ -135,11 +128,14 @@ async function leadPeersBack(
  * source leaves the Peer, too. @throws in_use that names the Imports
  */
 async function refuseWhileSource(cluster: Cluster, fabric: string, name: string, { metadata }: KubeObject): Promise<void> {
-  const imports = (await listShared(cluster, IMPORT, fabric, undefined)).filter((object) =>
-    readClaims(object, IMPORT.isNeed).some(
-      ({ id, need }) => !isClaimOf('verification', id) && IMPORT.remotesOf(refOf(object), need).includes(metadata.name),
-    ),
-  );
+  const names = (object: KubeObject): boolean =>
+    readClaims<unknown>(object).some(({ id, need }) => {
+      if (isClaimOf('verification', id)) return false;
+      // Where somebody mangled a claim, what stands says what it needs.
+      const sources = IMPORT.isNeed(need) ? need.sources : (object as ImportResource).spec.sources.map((source) => source.peer);
+      return sources.includes(metadata.name);
+    });
+  const imports = (await listShared(cluster, IMPORT, fabric, undefined)).filter(names);
   const [first] = imports;
   if (first === undefined) return;
   throw new FabricError({
@@ -147,20 +143,6 @@ async function refuseWhileSource(cluster: Cluster, fabric: string, name: string,
     message: `Peer ${name} still imports from ${metadata.name}: ${imports.map((object) => describeRef(refOf(object))).join(', ')}.`,
     hint: 'Disconnect what is named, and try again.',
     peer: name,
-    object: describeRef(refOf(first)),
-  });
-}
-
-/** @throws pending for Peers that are deleted and not gone: somebody's finalizers hold them */
-function refuseWhileLeaving(peer: string, objects: readonly KubeObject[]): void {
-  const leaving = objects.filter(isLeaving);
-  const [first] = leaving;
-  if (first === undefined) return;
-  throw new FabricError({
-    code: 'pending',
-    message: `Not gone yet on peer ${peer}: ${tellRemains(leaving)}.`,
-    hint: 'It goes on once that is gone; if it stays, see why whoever set its finalizers does not take them off.',
-    peer,
     object: describeRef(refOf(first)),
   });
 }

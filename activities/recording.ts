@@ -4,7 +4,7 @@ import type { PeerResource } from '../src/clusterlink/resources';
 import { EXPORT, IMPORT, PEER, POLICIES, safely, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { ObservedClaim, RecordedObject, Selection, Steps } from '../src/contract/activities';
 import { FabricError } from '../src/errors/fabric-error';
-import { CLAIM_PREFIX, composedObject, ORIGIN_LABEL, readClaims, type Claim, type IsNeed } from '../src/kubernetes/claim-marks';
+import { CLAIM_PREFIX, composedObject, needOf, ORIGIN_LABEL, readClaims, type Claim, type IsNeed } from '../src/kubernetes/claim-marks';
 import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -23,15 +23,18 @@ export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'ob
   return {
     async observeClaims({ fabric, peer, selection }) {
       const cluster = clusters.cluster(peer);
-      const look = async <N>(kind: SharedKind<N>, namespace: string | undefined): Promise<Seen> =>
-        seenIn(kind, await listShared(cluster, kind, fabric, namespace), selection);
-      const namespace = selection.service?.namespace;
-      const seen = await Promise.all([
-        look(PEER, peer.namespace),
-        look(EXPORT, namespace),
-        look(IMPORT, namespace),
-        ...POLICIES.map((kind) => look(kind, namespace)),
+      const { service } = selection;
+      const look = async <N>(kind: SharedKind<N>): Promise<Seen> =>
+        seenIn(kind, await listShared(cluster, kind, fabric, service?.namespace), selection);
+      const [peers, ...about] = await Promise.all([
+        listShared(cluster, PEER, fabric, peer.namespace),
+        look(EXPORT),
+        look(IMPORT),
+        ...POLICIES.map((kind) => look(kind)),
       ]);
+      // A Peer is of no service: it is recorded for those who hold something of it.
+      const holders = about.flatMap(({ objects }) => objects.flatMap(claimIdsOf));
+      const seen = [seenIn(PEER, peers, service === undefined ? selection : { ...selection, claims: holders }), ...about];
       const all = { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
       requireCarried(all, peer.name);
       return all;
@@ -59,7 +62,7 @@ function requireCarried(seen: Seen, peer: string): void {
   const claims = new Set(seen.claims.map(({ claim }) => claim));
   throw new FabricError({
     code: 'conflict',
-    message: `What ${claims.size} claims hold on peer ${peer} takes ${bytes} bytes, more than can be taken back at once (${MOST_BYTES}).`,
+    message: `What ${claims.size} claims hold on peer ${peer} takes ${bytes} bytes, more than a step can return (${MOST_BYTES}).`,
     hint: 'Disconnect some of the services first, one by one.',
     peer,
   });
@@ -71,16 +74,22 @@ function seenIn<N>(kind: SharedKind<N>, objects: readonly KubeObject[], selectio
   const recorded: RecordedObject[] = [];
   for (const object of objects) {
     const ref = refOf(object);
-    const selected = readClaims(object, kind.isNeed).filter((claim) => isSelected(kind, ref, claim, selection));
+    const selected = readClaims<N>(object).filter((claim) => isSelected(kind, ref, claim, selection));
     if (selected.length === 0) continue;
     recorded.push(recordOf(object, selected));
     const { kind: name } = kind;
     if (name === 'AccessPolicy' || name === 'PrivilegedAccessPolicy') continue;
-    for (const { id, by, need } of selected) {
-      claims.push({ kind: name, namespace: ref.namespace ?? '', name: ref.name, claim: id, by, remotes: kind.remotesOf(ref, need) });
+    for (const claim of selected) {
+      const remotes = kind.remotesOf(ref, needOf(ref, claim, kind.isNeed));
+      claims.push({ kind: name, namespace: ref.namespace ?? '', name: ref.name, claim: claim.id, by: claim.by, remotes });
     }
   }
   return { claims, objects: recorded };
+}
+
+/** Of a recorded object's annotations only the claims are kept. */
+function claimIdsOf({ metadata: { annotations = {} } }: RecordedObject): string[] {
+  return Object.keys(annotations).map((key) => key.slice(CLAIM_PREFIX.length));
 }
 
 function recordOf<N>(object: KubeObject, claims: readonly Claim<N>[]): RecordedObject {

@@ -2,7 +2,7 @@
 import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { PolicySide } from '../src/clusterlink/compose-policy';
 import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
-import { readableClaims, readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { needOf, readableClaims, readClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { earlierOf, releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -33,12 +33,12 @@ export interface Released {
  * Takes claims back from every object of a kind. A claim that still needs other remotes than the selected ones is narrowed, and
  * keeps what it was for the run that may want it back; an object goes with its last claim. Where everything goes, what has lost its
  * claims does, too, and what has claims that cannot be read.
- * @throws conflict, elsewhere, for claims that cannot be read
+ * @throws conflict, elsewhere, for claims that cannot be read, on what it concerns
  */
 export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
   const { claimant, namespace } = release;
   const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => {
-    const claims = isEverything(release) ? readableClaims(object, kind.isNeed) : readClaims(object, kind.isNeed);
+    const claims = isEverything(release) ? readableClaims(object, kind.isNeed) : readClaims<N>(object);
     return claims.length === 0 ? isEverything(release) : claims.some((claim) => isReleased(kind, refOf(object), claim, release));
   });
   const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
@@ -121,14 +121,17 @@ function isReleased<N>(
   claim: Claim<N>,
   { claimant, scope, selection, concerns }: Release<N>,
 ): boolean {
-  if (!isSelected(kind, ref, claim, selection) || concerns?.(claim.need) === false) return false;
-  switch (scope) {
-    case 'run':
-      // By its workflow as well: anybody may have written a claim of the same id by hand.
-      return claim.id === claimant.id && claim.by === claimant.by && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
-    case 'claim':
-      return selection.claims !== undefined || claim.id === claimant.id;
-    case 'all':
-      return true;
-  }
+  const isMeant = (): boolean => {
+    switch (scope) {
+      case 'run':
+        // By its workflow as well: anybody may have written a claim of the same id by hand.
+        return claim.id === claimant.id && claim.by === claimant.by && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
+      case 'claim':
+        return selection.claims !== undefined || claim.id === claimant.id;
+      case 'all':
+        return true;
+    }
+  };
+  if (!isMeant() || !isSelected(kind, ref, claim, selection)) return false;
+  return concerns === undefined || concerns(needOf(ref, claim, kind.isNeed));
 }

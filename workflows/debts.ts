@@ -32,13 +32,13 @@ export class Debts {
   }
 
   /** Tells SettleCleanup all that could not be undone so far, and `more`; marks what that leaves on those peers. A cancelled run does so as well. */
-  async handOver(residue: readonly Mutable<Residue>[], more: readonly Debt[] = []): Promise<void> {
-    await this.tell(residue, this.owed.splice(0), more);
+  handOver(residue: readonly Mutable<Residue>[], more: readonly Debt[] = []): Promise<void> {
+    return this.tell(residue, this.owed.splice(0), more);
   }
 
   /** As `handOver`, for one peer alone: what others still find out is theirs. */
-  async handOverOf(name: string, residue: readonly Mutable<Residue>[]): Promise<void> {
-    await this.tell(residue, this.take(name), []);
+  handOverOf(name: string, residue: readonly Mutable<Residue>[]): Promise<void> {
+    return this.tell(residue, this.take(name), []);
   }
 
   private take(name: string): readonly Owed[] {
@@ -62,8 +62,8 @@ export class Debts {
       const part = (this.handOvers += 1);
       const debts = [...debtsOf(this.claimant, batch, part === 1 ? undefined : part), ...(index === 0 ? more : [])];
       const concerned = debts.flatMap((debt) => (debtorsOf(debt).length === 0 ? [''] : debtorsOf(debt)));
-      const tell = () => this.tellPart(part, debts);
-      const failure = steady ? await CancellationScope.nonCancellable(tell) : await tell();
+      const tellPart = () => this.tellPart(part, debts);
+      const failure = steady ? await CancellationScope.nonCancellable(tellPart) : await tellPart();
       for (const peer of concerned) {
         told.add(peer);
         if (failure !== undefined) failures.set(peer, failure);

@@ -26,7 +26,7 @@ export type Patch =
   | 'owed-in-chunks'
   /** Undoing one peer hands over what is owed to that peer alone. */
   | 'owed-peer-by-peer'
-  /** SettleCleanup goes on with the next debt when one fails for good. */
+  /** SettleCleanup goes on with the next debt when one fails. */
   | 'settle-each'
   /** It settles the parts of one debt in their order. */
   | 'parts-in-order'
@@ -61,7 +61,7 @@ export type Patch =
   | 'teardown-tells'
   /** One of all peers by name is one of the whole fabric. */
   | 'all-are-the-fabric'
-  /** Peers that stay wait for what they are owed because of those that leave. */
+  /** It waits for what the peers that stay are owed. */
   | 'settle-stayers'
 
   // Cleanup.

@@ -194,8 +194,8 @@ export class Run {
   }
 
   /** Hands over what is left of peers that leave; marks what that leaves on them. */
-  async handOver(residue: readonly Mutable<Residue>[], debts: readonly Debt[]): Promise<void> {
-    await this.debts.handOver(residue, debts);
+  handOver(residue: readonly Mutable<Residue>[], debts: readonly Debt[]): Promise<void> {
+    return this.debts.handOver(residue, debts);
   }
 
   /** Begins a stage. Undoing goes back stage by stage; within one, peers are undone side by side. */
@@ -243,7 +243,7 @@ export class Run {
   }
 
   /** Undoes what was done on one peer, while the others go on; what could not be undone is returned, and kept. */
-  async rollBackPeer(name: string): Promise<readonly Residue[]> {
+  rollBackPeer(name: string): Promise<readonly Residue[]> {
     return this.undoing.undoPeer(name);
   }
 
@@ -254,11 +254,11 @@ export class Run {
     this.phase = 'undoing';
     this.problem = located(problemOf(error), failed?.peer === undefined ? undefined : { name: failed.peer });
     this.publish();
-    const undone = await this.undoing.undoAll();
+    const outcome = await this.undoing.undoAll();
     this.rollback = {
       ...(failed === undefined ? {} : { failedStep: failed.title }),
       ...(failed?.peer === undefined ? {} : { failedPeer: failed.peer }),
-      ...undone,
+      ...outcome,
     };
     return this.rollback;
   }

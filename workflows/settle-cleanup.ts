@@ -2,7 +2,6 @@
 // it ends when nothing is owed any more. See docs/adr/0013-owed-cleanup.md.
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
-  ActivityFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -11,7 +10,6 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -26,6 +24,7 @@ import { NON_RETRYABLE_CODES } from '../src/errors/fabric-error';
 import { FIRST_PAUSE_MS, fareOf, isDue, openAccount, owedTable, partBefore, putOff, stepsOf, told, type Account } from './accounts';
 import { settleOptions } from './activity-options';
 import { callUndo } from './undo';
+import { isUnanswered } from './until-answered';
 import { patched } from './patches';
 import { failureOf, problemOf } from './problem';
 
@@ -278,7 +277,7 @@ function laneOf(key: string, { debt }: Account): string {
 
 /** Whether nobody answers: the cluster, or the peer's own worker. Then there is no use in trying anything else of that peer. */
 function isAway(error: unknown): boolean {
-  return problemOf(error).code === 'unreachable' || (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure);
+  return problemOf(error).code === 'unreachable' || isUnanswered(error);
 }
 
 function mayPass(error: unknown): boolean {

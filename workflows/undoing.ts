@@ -1,6 +1,6 @@
 // The undoing of a run: what takes its steps back, latest stage first, and the proof that nothing is left. What an undo cannot do is owed.
 import { CancellationScope } from '@temporalio/workflow';
-import type { Residue, Rollback } from '../src/contract/status';
+import type { Residue, Rollback, StepStatus } from '../src/contract/status';
 import type { Claimant, InventoryEntry } from '../src/model/claimant';
 import { differences } from '../src/model/inventory';
 import type { CallActivities } from './call-activities';
@@ -21,8 +21,8 @@ interface RegisteredUndo {
   readonly steps: string[];
 }
 
-/** The run that is undone. */
-interface Undone {
+/** What undoing needs of its run. */
+interface RunParts {
   readonly claimant: Claimant;
   readonly steps: StepLog;
   readonly debts: Debts;
@@ -48,7 +48,7 @@ export class Undoing {
   private readonly undone: string[] = [];
   private readonly counts = new Map<string, { readonly before: number; readonly after: number }>();
 
-  constructor(private readonly run: Undone) {}
+  constructor(private readonly run: RunParts) {}
 
   /** Begins a stage. Undoing goes back stage by stage; within one, peers are undone side by side. */
   beginStage(): void {
@@ -118,45 +118,47 @@ export class Undoing {
     };
   }
 
-  /** Takes the given undos back, latest first, each only once; a failed one does not stop the others. */
+  /**
+   * Takes the given undos back, latest first, each only once; a failed one does not stop the others. No function of its own for each: one more
+   * await would change the order of commands, where other peers go on beside it, and with that what old histories replay as.
+   */
   private async undoChain(undos: readonly RegisteredUndo[]): Promise<Mutable<Residue>[]> {
     const residue: Mutable<Residue>[] = [];
     for (const entry of [...undos].reverse()) {
       this.undos.splice(this.undos.indexOf(entry), 1);
-      residue.push(...(await this.undoOne(entry)));
+      const { undo, peer } = entry;
+      const steps = this.run.steps.of(undo.tidies === true ? [] : entry.steps);
+      const away = peer === undefined ? undefined : this.away.get(peer.name);
+      if (away !== undefined && patched('away-is-owed')) {
+        residue.push(this.leaveUndone(entry, steps, `not tried, because ${peer?.name ?? ''} was given up: ${away}`));
+        this.run.publish();
+        continue;
+      }
+      const id = `${entry.steps[0] ?? stepId(undo.title, peer)}/undo`;
+      for (const step of steps) step.state = 'undoing';
+      this.run.publish();
+      try {
+        await untilAnswered('undo-until-answered', () => callUndo(this.run.activities(id, `undo: ${undo.title}`, peer, 'undo'), undo.call));
+        for (const step of steps) {
+          step.state = 'undone';
+          // What it had done is no longer so.
+          delete step.note;
+        }
+        this.undone.push(`${peer === undefined ? '' : `${peer.name}: `}${undo.title}`);
+      } catch (error) {
+        const { message } = problemOf(error);
+        if (peer !== undefined && isAway(error, peer)) this.away.set(peer.name, message);
+        residue.push(this.leaveUndone(entry, steps, message));
+      }
       this.run.publish();
     }
     return residue;
   }
 
-  /** @returns what it leaves, when it fails */
-  private async undoOne(entry: RegisteredUndo): Promise<Mutable<Residue>[]> {
-    const { undo, peer } = entry;
-    const steps = this.run.steps.of(undo.tidies === true ? [] : entry.steps);
-    const leave = (why: string): Mutable<Residue>[] => {
-      for (const step of steps) step.state = 'not-undone';
-      this.run.debts.add({ step: { title: undo.title, call: undo.call }, peer });
-      return [{ peer: peer?.name ?? '', object: undo.title, why }];
-    };
-    const away = peer === undefined ? undefined : this.away.get(peer.name);
-    if (away !== undefined && patched('away-is-owed')) return leave(`not tried, because ${peer?.name ?? ''} was given up: ${away}`);
-    const id = `${entry.steps[0] ?? stepId(undo.title, peer)}/undo`;
-    for (const step of steps) step.state = 'undoing';
-    this.run.publish();
-    try {
-      await untilAnswered('undo-until-answered', () => callUndo(this.run.activities(id, `undo: ${undo.title}`, peer, 'undo'), undo.call));
-    } catch (error) {
-      const { message } = problemOf(error);
-      if (peer !== undefined && isAway(error, peer)) this.away.set(peer.name, message);
-      return leave(message);
-    }
-    for (const step of steps) {
-      step.state = 'undone';
-      // What it had done is no longer so.
-      delete step.note;
-    }
-    this.undone.push(`${peer === undefined ? '' : `${peer.name}: `}${undo.title}`);
-    return [];
+  private leaveUndone({ undo, peer }: RegisteredUndo, steps: readonly Mutable<StepStatus>[], why: string): Mutable<Residue> {
+    for (const step of steps) step.state = 'not-undone';
+    this.run.debts.add({ step: { title: undo.title, call: undo.call }, peer });
+    return { peer: peer?.name ?? '', object: undo.title, why };
   }
 
   /** The second half of the proof: what stands on a peer that was undone, beside what stood there before. */

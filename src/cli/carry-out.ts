@@ -68,13 +68,14 @@ export async function carryOut<K extends RunKind>(context: CliContext, plan: Run
 
 /**
  * Where the workers of a fabric that stands have keys of the payload codec that this command lacks, its request would be sent in plain, and
- * nothing of the run could be read. Whatever else the register cannot be read for is for others to tell. @throws forbidden
+ * nothing of the run could be read; with a wrong key no worker could read it. A register that does not answer does not tell.
+ * @throws forbidden, invalid: as the codec does
  */
 async function requireCodecKeys({ client }: TemporalSession, fabric: string): Promise<void> {
   try {
     await client.withDeadline(Date.now() + KEYS_DEADLINE_MS, () => readRegister(client, fabric));
   } catch (error) {
-    if (isFabricError(error, 'forbidden')) throw error;
+    if (isFabricError(error)) throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 // `skyfabric cleanup`: what is owed to a fabric's peers, and what was left by runs that nobody answers for any more.
 import { Command } from 'commander';
+import type { Register } from '../contract/register';
 import type { OwedCleanup } from '../contract/owed';
 import type { CleanupResult, Loss, Orphan } from '../contract/results';
 import type { CleanUpRequestInput } from '../model/requests';
@@ -110,7 +111,7 @@ async function carryOut(context: CliContext, flags: WaitFlags, input: CleanUpReq
       title: input.remove === undefined ? 'look for what was left' : 'remove what was left',
       render: async (found, paint, readRegister) => {
         result = found;
-        const hasPeers = input.peers !== undefined || (await readRegister(found.fabric)) !== undefined;
+        const hasPeers = input.peers !== undefined || (await isKnown(readRegister(found.fabric)));
         return render(found, paint, hasPeers);
       },
     },
@@ -128,6 +129,14 @@ function question({ owed, orphans }: CleanupResult): string {
   ];
   const text = parts.join(', and ');
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`;
+}
+
+/** What was found is told also where the register cannot be read any more. */
+function isKnown(register: Promise<Register | undefined>): Promise<boolean> {
+  return register.then(
+    (known) => known !== undefined,
+    () => true,
+  );
 }
 
 /** @param hasPeers whether any cluster was to be looked at */

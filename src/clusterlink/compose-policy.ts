@@ -1,9 +1,8 @@
 // A connection's access policy on one peer, as its claim asks for it. Each claim has policies of its own, so none is shared.
 import { z } from 'zod';
 import type { Claim } from '../kubernetes/claim-marks';
-import { sameJson } from '../kubernetes/digest';
 import type { ObjectRef } from '../kubernetes/kube-object';
-import { access, type Access, type Service } from '../model/connection';
+import type { Access, Service } from '../model/connection';
 import { FabricError } from '../errors/fabric-error';
 import { egressPolicy, ingressPolicy } from './policies';
 import { CLUSTERLINK_API_VERSION, type AccessPolicySpec } from './resources';
@@ -21,16 +20,24 @@ export interface PolicyNeed {
 
 /** What is written in a claim may have been written by hand. */
 export function isPolicyNeed(need: unknown): need is PolicyNeed {
-  const parsed = policyNeed.safeParse(need);
-  // With all that a request may leave out.
-  return parsed.success && sameJson(parsed.data, need);
+  return policyNeed.safeParse(need).success;
 }
 
 const policyNeed = z.looseObject({
   side: z.enum(['egress', 'ingress']),
   service: z.looseObject({ name: z.string(), namespace: z.string() }),
   remotes: z.array(z.string()),
-  access,
+  access: z.looseObject({
+    mode: z.enum(['service', 'allow-all']),
+    privileged: z.boolean(),
+    clients: z
+      .looseObject({
+        namespace: z.string().optional(),
+        serviceAccount: z.string().optional(),
+        labels: z.record(z.string(), z.string()),
+      })
+      .optional(),
+  }),
 });
 
 /** Names the policy of a claim. */
@@ -45,8 +52,8 @@ export function policyRef(claim: string, side: PolicySide, namespace: string, pr
 export function composePolicy(ref: ObjectRef, claims: readonly Claim<PolicyNeed>[]): { readonly spec: AccessPolicySpec } {
   const [claim] = claims;
   if (claim === undefined) throw new FabricError({ code: 'internal', message: `Policy ${ref.name} cannot be composed of no claim.` });
-  const { side, service, remotes } = claim.need;
-  const options = { name: ref.name, service, access: claim.need.access };
+  const { side, service, remotes, access } = claim.need;
+  const options = { name: ref.name, service, access };
   return {
     spec: (side === 'egress' ? egressPolicy({ ...options, exporters: remotes }) : ingressPolicy({ ...options, importers: remotes })).spec,
   };

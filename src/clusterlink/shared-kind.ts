@@ -23,11 +23,12 @@ export interface SharedKind<N> {
   remotesOf(ref: ObjectRef, need: N): readonly string[];
   /** The same need, for fewer remotes. */
   narrowed(need: N, remotes: readonly string[]): N;
-  /** The service that a claim is about; none for a Peer. */
-  serviceOf(ref: ObjectRef, need: N): ServiceName | undefined;
+  /** Whether a claim is about the service, whatever it needs; a Peer is of no service, so of each. */
+  isAbout(service: ServiceName, ref: ObjectRef, need: unknown): boolean;
 }
 
-const ownService = (ref: ObjectRef): ServiceName => ({ name: ref.name, namespace: ref.namespace ?? '' });
+const isNamed = (service: ServiceName, { name, namespace }: ObjectRef | ServiceName): boolean =>
+  name === service.name && namespace === service.namespace;
 
 export const EXPORT: SharedKind<ExportNeed> = {
   kind: 'Export',
@@ -35,7 +36,7 @@ export const EXPORT: SharedKind<ExportNeed> = {
   compose: (ref) => safely(ref, (claims) => composeExport(ref, claims)),
   remotesOf: (_ref, need) => need.importers,
   narrowed: (need, importers) => ({ ...need, importers }),
-  serviceOf: ownService,
+  isAbout: isNamed,
 };
 
 export const IMPORT: SharedKind<ImportNeed> = {
@@ -44,7 +45,7 @@ export const IMPORT: SharedKind<ImportNeed> = {
   compose: (ref) => safely(ref, (claims, current) => composeImport(ref, claims, current)),
   remotesOf: (_ref, need) => need.sources,
   narrowed: (need, sources) => ({ ...need, sources }),
-  serviceOf: ownService,
+  isAbout: isNamed,
 };
 
 /** Without a new observation (`composePeer`) a Peer stays as it is, whatever claims come and go. */
@@ -54,7 +55,7 @@ export const PEER: SharedKind<PeerNeed> = {
   compose: (ref) => safely(ref, (_claims, current) => ({ spec: (current as PeerResource | undefined)?.spec })),
   remotesOf: (ref) => [ref.name],
   narrowed: (need) => need,
-  serviceOf: () => undefined,
+  isAbout: () => true,
 };
 
 /** AccessPolicy and, with `privileged`, its cluster-wide sibling. */
@@ -64,7 +65,8 @@ export const POLICIES: readonly SharedKind<PolicyNeed>[] = (['AccessPolicy', 'Pr
   compose: (ref) => safely(ref, (claims) => composePolicy(ref, claims)),
   remotesOf: (_ref, need) => need.remotes,
   narrowed: (need, remotes) => ({ ...need, remotes }),
-  serviceOf: (_ref, need) => need.service,
+  // One that cannot be read is found by its claim only.
+  isAbout: (service, _ref, need) => isPolicyNeed(need) && isNamed(service, need.service),
 }));
 
 /** Names an object of a namespaced kind. */

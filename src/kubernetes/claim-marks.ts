@@ -62,6 +62,12 @@ export function readClaims<N>(object: KubeObject, isNeed: IsNeed<N> = (_need): _
     }));
 }
 
+/** What a claim that was read without `isNeed` needs. @throws conflict when somebody mangled it */
+export function needOf<N>(ref: ObjectRef, { id, need }: Claim<N>, isNeed: IsNeed<N>): N {
+  if (!isNeed(need)) throw mangledError(ref, `${CLAIM_PREFIX}${id}`);
+  return need;
+}
+
 /** As `readClaims`, for whoever takes the object away whatever its claims are: none where somebody mangled them. */
 export function readableClaims<N>(object: KubeObject, isNeed?: IsNeed<N>): Claim<N>[] {
   try {
@@ -224,12 +230,16 @@ function parseNote(object: KubeObject, annotation: string, text: string, isValid
     value = undefined;
   }
   if (isJson(value) && isValid(value)) return value;
-  const name = describeRef(refOf(object));
-  throw new FabricError({
+  throw mangledError(refOf(object), annotation);
+}
+
+function mangledError(ref: ObjectRef, annotation: string): FabricError {
+  const object = describeRef(ref);
+  return new FabricError({
     code: 'conflict',
-    message: `Annotation ${annotation} of ${name} was changed by hand and cannot be read.`,
+    message: `Annotation ${annotation} of ${object} was changed by hand and cannot be read.`,
     hint: 'Put it right or remove it, then run this again.',
-    object: name,
+    object,
   });
 }
 

@@ -156,7 +156,7 @@ test('More than a step can return is told, with what to do.', async () => {
   const look = bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection: { remotes: ['east'] } });
   await expect(look).rejects.toMatchObject({
     code: 'conflict',
-    message: expect.stringMatching(/^What 10 claims hold on peer west takes \d+ bytes, more than can be taken back at once/),
+    message: expect.stringMatching(/^What 10 claims hold on peer west takes \d+ bytes, more than a step can return/),
     hint: expect.stringContaining('Disconnect some of the services first'),
   });
 });

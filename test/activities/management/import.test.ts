@@ -301,6 +301,17 @@ describe('A claim whose need is none of an Import', () => {
     expect((await bench.cluster.get(REF))?.metadata.annotations?.[key]).toContain('"need":{}');
   });
 
+  test('stops nobody whom it does not concern.', async () => {
+    const other = { ...WEB, name: 'other' };
+    await ensure('c', ['east'], { service: other });
+    const selection = { service: other };
+    const { objects } = await bench.run('observeClaims', { fabric: 'default', peer: bench.peer, selection });
+    expect(objects.map(({ metadata }) => metadata.name)).toEqual(['other']);
+    const input = { claimant: claimant('c'), peer: bench.peer, scope: 'run' as const, selection };
+    await expect(bench.run('releaseImports', input)).resolves.toMatchObject({ changed: true });
+    await expect(bench.cluster.get(objectRef('Import', WEB.namespace, 'other'))).resolves.toBeUndefined();
+  });
+
   test('stops nobody who takes everything away.', async () => {
     await expect(release({})).resolves.toMatchObject({ changed: true });
     await expect(bench.cluster.get(REF)).resolves.toBeUndefined();

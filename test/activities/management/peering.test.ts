@@ -184,15 +184,25 @@ test('With scope all only the selected claims go, and a Peer that another one cl
   await expect(bench.run('releasePeerings', input)).resolves.toEqual({ changed: false, note: 'nothing to take back', gone: ['east'] });
 });
 
-test('A Peer that somebody’s finalizer holds is told as that, and is gone once it is let go.', async () => {
+test('A Peer that somebody’s finalizer holds is gone; whoever wants it again is told that it is being deleted.', async () => {
   await ensure('a');
   await bench.cluster.patch(REF, { metadata: { finalizers: ['example.com/audit'] } });
-  await expect(release('a')).rejects.toMatchObject({
-    code: 'pending',
-    message: expect.stringContaining(`Peer ${GATEWAYS}/east is being deleted and held by finalizer example.com/audit`),
-    object: `Peer ${GATEWAYS}/east`,
-  });
+  await expect(release('a')).resolves.toEqual({ changed: true, note: 'removed', gone: ['east'] });
+  await expect(ensure('b')).rejects.toMatchObject({ code: 'pending', message: `Peer ${GATEWAYS}/east is being deleted.` });
   await bench.cluster.patch(REF, { metadata: { finalizers: null } });
+  await expect(ensure('b')).resolves.toMatchObject({ note: 'created' });
+});
+
+test('An Import whose claim somebody mangled keeps the Peers of its sources, and no others.', async () => {
+  await ensure('a');
+  const source = { peer: bench.peer, service: WEB, sources: ['east'] };
+  await bench.startControlplane();
+  await bench.run('ensureImport', { ...source, claimant: claimant('c'), loadBalancing: 'round-robin', merge: false, adopt: false });
+  const ref = objectRef('Import', WEB.namespace, WEB.name);
+  const note = JSON.stringify({ by: 'connect/c', run: 'c-run', need: {} });
+  await bench.cluster.patch(ref, { metadata: { annotations: { 'claim.skyfabric.io/c': note } } });
+  await expect(release('a')).rejects.toMatchObject({ code: 'in_use', object: `Import ${WEB.namespace}/${WEB.name}` });
+  await bench.cluster.patch(ref, { spec: { sources: [] } });
   await expect(release('a')).resolves.toMatchObject({ gone: ['east'] });
 });
 
