@@ -119,8 +119,8 @@ export class Undoing {
   }
 
   /**
-   * Takes the given undos back, latest first, each only once; a failed one does not stop the others. No function of its own for each: one more
-   * await would change the order of commands, where other peers go on beside it, and with that what old histories replay as.
+   * Takes the given undos back, latest first, each only once; a failed one does not stop the others. It is all in one function: one more await
+   * would change the order of commands where other peers go on beside it, and histories would not replay (0.1.0-exact/BootstrapFabric-3.json).
    */
   private async undoChain(undos: readonly RegisteredUndo[]): Promise<Mutable<Residue>[]> {
     const residue: Mutable<Residue>[] = [];

@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { recordSignal } from '../../src/contract/messages';
+import { guardWorkflowId } from '../../src/contract/workflow-ids';
 import { connectClient, targetConverter, type TemporalClient } from '../../src/temporal/connection';
 import { withNewKey, writeCodecKeys, readCodecKeys, withCurrentKey } from '../../src/temporal/codec-keys';
 import { readRunStatus, startRun } from '../../src/temporal/runs';
 import { createWorker } from '../../src/temporal/worker';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle';
 import { readArchive } from './diagnose/read-archive';
+import { registeredPeer } from '../support/registered-peer';
 import { testAddress, testEnvironment, uniqueTaskQueue } from '../support/temporal';
 import { fakeActivities, type FakeActivities } from '../workflows/fake-activities';
 import { runCli, startCli, type CliSettings } from './run-cli';
@@ -161,11 +164,6 @@ test('a command without the keys, or with others, says so instead of waiting', a
     const without = await runCli(['status', id], off);
     expect(without.code).toBe(1);
     expect(without.stderr).toMatch(/Error: a payload is encrypted with key "k1", which nobody gave\n.*Hint: .*--codec-keys/);
-    const request = ['connect', 'echo', '-n', 'demo', '--port', '8080', '--from', 'west', '--to', 'east', '--fabric', fabric];
-    const unsent = await runCli(request, off);
-    expect(unsent).toMatchObject({ code: 1, stderr: expect.stringContaining('which nobody gave') });
-    expect(unsent.stderr).not.toContain('Started');
-    expect((await runCli(['history', '--fabric', fabric], on)).stdout).not.toContain('connect/');
     const watched = await runCli(['status', id, '--watch'], off);
     expect(watched.code).toBe(1);
     expect(watched.stderr).toContain('which nobody gave');
@@ -178,6 +176,37 @@ test('a command without the keys, or with others, says so instead of waiting', a
     await writeCodecKeys(withNewKey(undefined, same, 'k1'));
     const changed = await runCli(['status', id, '--codec-keys', same], off);
     expect(changed.stderr).toContain('the key does not open it');
+  });
+});
+
+test('a command without the keys starts nothing in a fabric whose workers have them', async () => {
+  await withKeys(async ({ fake, off, taskQueue }) => {
+    const fabric = fabricName();
+    const { client, close } = await connectClient({ address: testAddress(), ignoreConfig: true, codecKeys: keys });
+    const guard = await client.workflow.signalWithStart('GuardFabric', {
+      workflowId: guardWorkflowId(fabric),
+      taskQueue,
+      args: [{ fabric }],
+      signal: recordSignal,
+      signalArgs: [{ putPeers: [registeredPeer('west'), registeredPeer('east')] }],
+    });
+    try {
+      const request = ['connect', 'echo', '-n', 'demo', '--port', '8080', '--from', 'west', '--to', 'east', '--fabric', fabric];
+      const others = join(directory, 'wrong.json');
+      await writeCodecKeys(withNewKey(undefined, others, 'k1'));
+      for (const [flags, code, why] of [
+        [[], 1, 'which nobody gave'],
+        [['--codec-keys', others], 2, 'the key does not open it'],
+      ] as const) {
+        const refused = await runCli([...request, ...flags], off);
+        expect(refused).toMatchObject({ code, stderr: expect.stringContaining(why) });
+        expect(refused.stderr).not.toContain('Started');
+      }
+      expect(fake.calls).toEqual([]);
+    } finally {
+      await guard.terminate();
+      await close();
+    }
   });
 });
 
