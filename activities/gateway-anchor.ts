@@ -7,6 +7,7 @@ import { FABRIC_LABEL, MANAGED_BY, MANAGED_BY_LABEL, readClaims, type Claim } fr
 import { ensureClaim, releaseClaims, type ReleaseClaimsResult } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
+import { isRecord } from '../src/model/problems';
 
 /** Longer than any attempt lasts: a removal of which nothing was heard for this long is nobody's any more. */
 const REMOVAL_LOST_MS = 10 * 60_000;
@@ -23,6 +24,10 @@ export interface GatewayPlace {
 /** What a claim asks of a gateway: a digest of its options. */
 export interface GatewayNeed {
   readonly options: string;
+}
+
+function isGatewayNeed(need: unknown): need is GatewayNeed {
+  return isRecord(need) && typeof need['options'] === 'string';
 }
 
 type AnchorData = Partial<
@@ -62,7 +67,7 @@ export async function readAnchor({ cluster, fabric, namespace, signal }: Gateway
 
 /** The claims on a gateway. */
 export function gatewayClaims(anchor: Anchor): readonly Claim<GatewayNeed>[] {
-  return readClaims<GatewayNeed>(anchor);
+  return readClaims(anchor, isGatewayNeed);
 }
 
 /**

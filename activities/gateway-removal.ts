@@ -152,6 +152,7 @@ async function claimLostNamespace({ cluster, fabric, signal }: GatewayPlace, cla
     ref: { apiVersion: 'v1', kind: 'Namespace', name },
     fabric,
     rewrite: (claims) => (claims.length > 0 ? claims : [{ id, by, run, need: {} }]),
+    unclaimed: true,
     compose: () => ({}),
     signal,
   });

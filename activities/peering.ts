@@ -6,7 +6,7 @@ import { IMPORT, PEER, safely, sharedRef } from '../src/clusterlink/shared-kind'
 import type { RemotePeer, Steps } from '../src/contract/activities';
 import { isClaimOf } from '../src/contract/workflow-ids';
 import { FabricError, isFabricError } from '../src/errors/fabric-error';
-import { readClaims } from '../src/kubernetes/claim-marks';
+import { claimsToJudge } from '../src/kubernetes/claim-marks';
 import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { describeRef, refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -19,7 +19,7 @@ import { isLeaving } from './gateway-remains';
 import { inParallel } from './in-parallel';
 import { changeOf, ensureShared, listShared } from './managed';
 import { DIAGNOSIS_TIMEOUT_MS, REACHABLE_TIMEOUT_MS } from './management-timeouts';
-import { releaseConnection, releaseNote, releaseShared } from './release-shared';
+import { isReleased, releaseConnection, releaseNote, releaseShared } from './release-shared';
 import { defusePeer } from './remove-peer';
 import { probeGatewayTls } from './tls-probe';
 
@@ -56,28 +56,41 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
     async releasePeerings({ claimant, peer, scope, selection }) {
       const cluster = clusters.cluster(peer);
       const ledBack = scope === 'run' && (await leadPeersBack(cluster, claimant, peer.namespace, selection.remotes));
-      const released = await releaseShared(cluster, PEER, {
-        claimant,
-        scope,
-        selection,
-        namespace: peer.namespace,
-        beforeDelete: async (object) => {
-          // A teardown takes everything, also what a connection has imported since.
-          if (scope === 'all' && selection.claims === undefined) {
-            await releaseConnection(cluster, IMPORT, 'egress', { claimant, scope, selection: { remotes: [object.metadata.name] } });
-          } else await refuseWhileSource(cluster, claimant.fabric, peer.name, object);
-          await defusePeer(cluster, object as PeerResource, signal());
-        },
-      });
-      // What is being deleted is gone, whoever's finalizers hold it: nothing brings it back.
-      const peers = (await listPeers(cluster, peer.namespace)).filter((object) => !isLeaving(object));
-      const remaining = new Set(peers.map(({ metadata }) => metadata.name));
+      const release = { claimant, scope, selection, namespace: peer.namespace };
+      const beforeDelete = async (object: KubeObject): Promise<void> => {
+        // A teardown takes everything, also what a connection has imported since.
+        if (scope === 'all' && selection.claims === undefined) {
+          await releaseConnection(cluster, IMPORT, 'egress', { claimant, scope, selection: { remotes: [object.metadata.name] } });
+        } else await refuseWhileSource(cluster, claimant.fabric, peer.name, object);
+        await defusePeer(cluster, object as PeerResource, signal());
+      };
+      const released = await releaseShared(cluster, PEER, { ...release, beforeDelete });
+      // What somebody else deleted, and finalizers hold, goes in the end whatever we do; where all that it stands on is taken back, harmlessly.
+      const leaving = (await listShared(cluster, PEER, claimant.fabric, peer.namespace)).filter(
+        (object) => isLeaving(object) && !isDefused(object as PeerResource) && isTakenBack(object, release),
+      );
+      await inParallel(leaving, beforeDelete);
+      const remaining = new Set(
+        (await listPeers(cluster, peer.namespace)).flatMap((object) =>
+          isLeaving(object) && isDefused(object) ? [] : [object.metadata.name],
+        ),
+      );
       const asked = selection.remotes ?? released.removed.map(({ name }) => name);
       const done = releaseNote(released);
       const note = ledBack && !done.changed ? { changed: true, note: 'led back' } : done;
       return { ...note, gone: asked.filter((name) => !remaining.has(name)) };
     },
   };
+}
+
+/** Whether a release takes back all that a Peer stands on. */
+function isTakenBack(peer: KubeObject, release: Parameters<typeof isReleased<PeerNeed>>[3]): boolean {
+  const claims = claimsToJudge<PeerNeed>(peer);
+  const { remotes } = release.selection;
+  const isAsked = remotes === undefined || remotes.includes(peer.metadata.name);
+  return (
+    isAsked && (claims.length === 0 ? release.scope === 'all' : claims.every((claim) => isReleased(PEER, refOf(peer), claim, release)))
+  );
 }
 
 /** Leads a Peer that is there, and is not to go, to where its gateway answers now; it stays under the claims that it has. */
@@ -129,7 +142,7 @@ async function leadPeersBack(
  */
 async function refuseWhileSource(cluster: Cluster, fabric: string, name: string, { metadata }: KubeObject): Promise<void> {
   const names = (object: KubeObject): boolean =>
-    readClaims<unknown>(object).some(({ id, need }) => {
+    claimsToJudge<unknown>(object).some(({ id, need }) => {
       if (isClaimOf('verification', id)) return false;
       // Where somebody mangled a claim, what stands says what it needs.
       const sources = IMPORT.isNeed(need) ? need.sources : (object as ImportResource).spec.sources.map((source) => source.peer);

@@ -3,8 +3,18 @@ import { isDefused, type PeerNeed } from '../src/clusterlink/compose-peering';
 import type { PeerResource } from '../src/clusterlink/resources';
 import { EXPORT, IMPORT, PEER, POLICIES, safely, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { ObservedClaim, RecordedObject, Selection, Steps } from '../src/contract/activities';
+import { isConnectOf } from '../src/contract/workflow-ids';
 import { FabricError } from '../src/errors/fabric-error';
-import { CLAIM_PREFIX, composedObject, needOf, ORIGIN_LABEL, readClaims, type Claim, type IsNeed } from '../src/kubernetes/claim-marks';
+import {
+  CLAIM_PREFIX,
+  claimsToJudge,
+  composedObject,
+  needOf,
+  ORIGIN_LABEL,
+  readClaims,
+  type Claim,
+  type IsNeed,
+} from '../src/kubernetes/claim-marks';
 import { rewriteClaims, type Compose } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -24,17 +34,24 @@ export function recordingActivities({ clusters }: ActivityDeps): Pick<Steps, 'ob
     async observeClaims({ fabric, peer, selection }) {
       const cluster = clusters.cluster(peer);
       const { service } = selection;
-      const look = async <N>(kind: SharedKind<N>): Promise<Seen> =>
-        seenIn(kind, await listShared(cluster, kind, fabric, service?.namespace), selection);
-      const [peers, ...about] = await Promise.all([
+      const list = <N>(kind: SharedKind<N>): Promise<readonly KubeObject[]> => listShared(cluster, kind, fabric, service?.namespace);
+      const [peers, exports, imports, ...policies] = await Promise.all([
         listShared(cluster, PEER, fabric, peer.namespace),
-        look(EXPORT),
-        look(IMPORT),
-        ...POLICIES.map((kind) => look(kind)),
+        list(EXPORT),
+        list(IMPORT),
+        ...POLICIES.map((kind) => list(kind)),
       ]);
-      // A Peer is of no service: it is recorded for those who hold something of it.
-      const holders = about.flatMap(({ objects }) => objects.flatMap(claimIdsOf));
-      const seen = [seenIn(PEER, peers, service === undefined ? selection : { ...selection, claims: holders }), ...about];
+      const connections = [seenIn(EXPORT, exports, selection), seenIn(IMPORT, imports, selection)];
+      const ids = new Set(connections.flatMap(({ claims }) => claims.map(({ claim }) => claim)));
+      // What they admit by is told before anything of them is taken away.
+      POLICIES.forEach((kind, index) => requireReadable(kind, policies[index] ?? [], ids));
+      // A Peer is of no service: it is recorded for the connections of this one, also where all else of theirs is lost.
+      const isOfService = ({ id, by }: Claim<unknown>): boolean => service === undefined || ids.has(id) || isConnectOf(by, fabric, service);
+      const seen = [
+        seenIn(PEER, peers, selection, isOfService),
+        ...connections,
+        ...POLICIES.map((kind, index) => seenIn(kind, policies[index] ?? [], selection)),
+      ];
       const all = { claims: seen.flatMap(({ claims }) => claims), objects: seen.flatMap(({ objects }) => objects) };
       requireCarried(all, peer.name);
       return all;
@@ -69,12 +86,21 @@ function requireCarried(seen: Seen, peer: string): void {
 }
 
 /** The selected claims of these objects, and the objects with those claims on them: what others claim is theirs to put back. */
-function seenIn<N>(kind: SharedKind<N>, objects: readonly KubeObject[], selection: Selection): Seen {
+function seenIn<N>(
+  kind: SharedKind<N>,
+  objects: readonly KubeObject[],
+  selection: Selection,
+  concerns: (claim: Claim<N>) => boolean = () => true,
+): Seen {
   const claims: ObservedClaim[] = [];
   const recorded: RecordedObject[] = [];
+  // Who looks at everything takes nothing of what others hold: what cannot be read is nothing to them.
+  const isAny = Object.values(selection).every((part) => part === undefined);
   for (const object of objects) {
     const ref = refOf(object);
-    const selected = readClaims<N>(object).filter((claim) => isSelected(kind, ref, claim, selection));
+    const selected = claimsToJudge<N>(object).filter(
+      (claim) => (!isAny || kind.isNeed(claim.need)) && concerns(claim) && isSelected(kind, ref, claim, selection),
+    );
     if (selected.length === 0) continue;
     recorded.push(recordOf(object, selected));
     const { kind: name } = kind;
@@ -87,9 +113,11 @@ function seenIn<N>(kind: SharedKind<N>, objects: readonly KubeObject[], selectio
   return { claims, objects: recorded };
 }
 
-/** Of a recorded object's annotations only the claims are kept. */
-function claimIdsOf({ metadata: { annotations = {} } }: RecordedObject): string[] {
-  return Object.keys(annotations).map((key) => key.slice(CLAIM_PREFIX.length));
+/** @throws conflict for claims of these ids that somebody mangled */
+function requireReadable<N>(kind: SharedKind<N>, objects: readonly KubeObject[], ids: ReadonlySet<string>): void {
+  for (const object of objects) {
+    for (const claim of claimsToJudge<N>(object)) if (ids.has(claim.id)) needOf(refOf(object), claim, kind.isNeed);
+  }
 }
 
 function recordOf<N>(object: KubeObject, claims: readonly Claim<N>[]): RecordedObject {

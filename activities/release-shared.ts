@@ -2,7 +2,7 @@
 import { POLICIES, type SharedKind } from '../src/clusterlink/shared-kind';
 import type { PolicySide } from '../src/clusterlink/compose-policy';
 import type { Change, ReleaseScope, Selection } from '../src/contract/activities';
-import { needOf, readableClaims, readClaims, type Claim } from '../src/kubernetes/claim-marks';
+import { claimsToJudge, needOf, readableClaims, type Claim } from '../src/kubernetes/claim-marks';
 import { earlierOf, releaseClaims, rewriteClaims } from '../src/kubernetes/claims';
 import type { Cluster } from '../src/kubernetes/cluster';
 import { refOf, type KubeObject, type ObjectRef } from '../src/kubernetes/kube-object';
@@ -38,7 +38,7 @@ export interface Released {
 export async function releaseShared<N>(cluster: Cluster, kind: SharedKind<N>, release: Release<N>): Promise<Released> {
   const { claimant, namespace } = release;
   const objects = (await listShared(cluster, kind, claimant.fabric, namespace)).filter((object) => {
-    const claims = isEverything(release) ? readableClaims(object, kind.isNeed) : readClaims<N>(object);
+    const claims = isEverything(release) ? readableClaims(object, kind.isNeed) : claimsToJudge<N>(object);
     return claims.length === 0 ? isEverything(release) : claims.some((claim) => isReleased(kind, refOf(object), claim, release));
   });
   const outcomes = await inParallel(objects, (object) => releaseOne(cluster, kind, refOf(object), release));
@@ -115,19 +115,23 @@ function narrow<N>(kind: SharedKind<N>, claim: Claim<N>, remotes: readonly strin
   };
 }
 
-function isReleased<N>(
+/** Whether a release takes a claim back. @throws conflict for one that it may concern and that cannot be read */
+export function isReleased<N>(
   kind: SharedKind<N>,
   ref: ObjectRef,
   claim: Claim<N>,
-  { claimant, scope, selection, concerns }: Release<N>,
+  { claimant, scope, selection, concerns }: Pick<Release<N>, 'claimant' | 'scope' | 'selection' | 'concerns'>,
 ): boolean {
+  const isOwn = claim.id === claimant.id;
+  // A claim of one's own that cannot be read is not passed over.
+  if (isOwn && scope !== 'all') needOf(ref, claim, kind.isNeed);
   const isMeant = (): boolean => {
     switch (scope) {
       case 'run':
         // By its workflow as well: anybody may have written a claim of the same id by hand.
-        return claim.id === claimant.id && claim.by === claimant.by && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
+        return isOwn && claim.by === claimant.by && (claim.run === claimant.run || claim.earlier?.run === claimant.run);
       case 'claim':
-        return selection.claims !== undefined || claim.id === claimant.id;
+        return selection.claims !== undefined || isOwn;
       case 'all':
         return true;
     }

@@ -51,7 +51,7 @@ export const IMPORT: SharedKind<ImportNeed> = {
 /** Without a new observation (`composePeer`) a Peer stays as it is, whatever claims come and go. */
 export const PEER: SharedKind<PeerNeed> = {
   kind: 'Peer',
-  isNeed: (_need): _need is PeerNeed => true,
+  isNeed: (need): need is PeerNeed => need !== undefined,
   compose: (ref) => safely(ref, (_claims, current) => ({ spec: (current as PeerResource | undefined)?.spec })),
   remotesOf: (ref) => [ref.name],
   narrowed: (need) => need,

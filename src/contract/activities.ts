@@ -157,7 +157,7 @@ export interface Steps {
   }): Promise<Change>;
   /**
    * Takes claims back; a `Peer` whose last claim goes is defused, then deleted. `gone`: those of `selection.remotes` that have no `Peer`
-   * here now, or one that is being deleted.
+   * here now, or one that is being deleted and leads nowhere.
    */
   releasePeerings(input: {
     readonly claimant: Claimant;

@@ -17,6 +17,13 @@ export const bootstrapWorkflowId = (request: Pick<BootstrapRequest, 'fabric' | '
 export const connectWorkflowId = (request: Pick<ConnectRequest, 'fabric' | 'service' | 'from' | 'to'>): string =>
   `connect/${request.fabric}/${request.service.namespace}/${request.service.name}/${digest([sorted(request.from), sorted(request.to)])}`;
 
+/** Whether a workflow id is that of a connect of this service, between whatever peers. */
+export const isConnectOf = (
+  workflowId: string,
+  fabric: string,
+  { namespace, name }: Pick<ConnectRequest['service'], 'namespace' | 'name'>,
+): boolean => workflowId.startsWith(`connect/${fabric}/${namespace}/${name}/`);
+
 export const disconnectWorkflowId = (request: Pick<DisconnectRequest, 'fabric' | 'service' | 'from' | 'to'>): string =>
   `disconnect/${request.fabric}/${request.service.namespace}/${request.service.name}/${digest([sorted(request.from ?? []), sorted(request.to ?? [])])}`;
 

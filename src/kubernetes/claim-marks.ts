@@ -62,7 +62,22 @@ export function readClaims<N>(object: KubeObject, isNeed: IsNeed<N> = (_need): _
     }));
 }
 
-/** What a claim that was read without `isNeed` needs. @throws conflict when somebody mangled it */
+/**
+ * As `readClaims`, for whoever is to find those that concern them: one that somebody mangled is known by its id, and nobody's. `needOf` tells.
+ */
+export function claimsToJudge<N>(object: KubeObject): Claim<N>[] {
+  return Object.entries(object.metadata.annotations ?? {})
+    .filter(([key]) => key.startsWith(CLAIM_PREFIX))
+    .map(([key, value]): Claim<N> => {
+      const id = key.slice(CLAIM_PREFIX.length);
+      const note = readNote(value);
+      return note === undefined || !isClaimNote(note, () => true)
+        ? { id, by: '', run: '', need: undefined as N }
+        : { id, ...(note as unknown as Omit<Claim<N>, 'id'>) };
+    });
+}
+
+/** What a claim of `claimsToJudge` needs. @throws conflict when somebody mangled it */
 export function needOf<N>(ref: ObjectRef, { id, need }: Claim<N>, isNeed: IsNeed<N>): N {
   if (!isNeed(need)) throw mangledError(ref, `${CLAIM_PREFIX}${id}`);
   return need;
@@ -223,14 +238,19 @@ function isClaimNote(value: Json, isNeed: (need: unknown) => boolean): boolean {
 }
 
 function parseNote(object: KubeObject, annotation: string, text: string, isValid: (value: Json) => boolean): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (isJson(value) && isValid(value)) return value;
+  const value = readNote(text);
+  if (value !== undefined && isValid(value)) return value;
   throw mangledError(refOf(object), annotation);
+}
+
+/** A note that is no JSON object is none. */
+function readNote(text: string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJson(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function mangledError(ref: ObjectRef, annotation: string): FabricError {

@@ -79,6 +79,8 @@ export interface RewriteClaimsOptions<N> {
   readonly compose: Compose<N>;
   /** As for `ensureClaim`. */
   readonly isNeed?: IsNeed<N> | undefined;
+  /** Whether claims that cannot be read count as lost; default no. */
+  readonly unclaimed?: boolean | undefined;
   /** What to create when there is no such object; without it what is absent, or not this fabric's, is left alone. */
   readonly create?: (() => KubeObject) | undefined;
   /** Whether an object without our labels may be taken over; default no. */
@@ -158,7 +160,7 @@ export async function releaseClaims<N>(cluster: Cluster, options: ReleaseClaimsO
  *   changing it; and as `compose` and the cluster do
  */
 export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsOptions<N>): Promise<boolean> {
-  const { ref, fabric, rewrite, compose, isNeed, create, adopt = false, signal } = options;
+  const { ref, fabric, rewrite, compose, isNeed, unclaimed = false, create, adopt = false, signal } = options;
   return retryConflicts(ref, signal, async () => {
     const current = await getIfKnown(cluster, ref, signal);
     if (current === undefined) {
@@ -168,7 +170,7 @@ export async function rewriteClaims<N>(cluster: Cluster, options: RewriteClaimsO
     }
     if (create !== undefined) assertUsable(current, ref, fabric, adopt);
     else if (!isOurs(current, fabric) || current.metadata.deletionTimestamp !== undefined) return false;
-    const before = isOurs(current, fabric) ? readClaims<N>(current, isNeed) : [];
+    const before = isOurs(current, fabric) ? (unclaimed ? readableClaims : readClaims)<N>(current, isNeed) : [];
     const claims = rewrite(before);
     if (claims.length === 0) return false;
     const object = recomposedIfPossible(compose, { ref, fabric, before, claims, current });

@@ -193,6 +193,19 @@ test('A Peer that somebody’s finalizer holds is gone; whoever wants it again i
   await expect(ensure('b')).resolves.toMatchObject({ note: 'created' });
 });
 
+test('A Peer that somebody deleted, and finalizers hold, is made harmless when its last claim is taken back, and not before.', async () => {
+  await ensure('a');
+  await ensure('b');
+  await bench.cluster.patch(REF, { metadata: { finalizers: ['example.com/audit'] } });
+  await bench.cluster.delete(REF);
+  const releaseOf = (claims: readonly string[]): ReturnType<typeof bench.run<'releasePeerings'>> =>
+    bench.run('releasePeerings', { claimant: claimant('x'), peer: bench.peer, scope: 'all', selection: { remotes: ['east'], claims } });
+  await expect(releaseOf(['a'])).resolves.toMatchObject({ gone: [] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [EAST] });
+  await expect(releaseOf(['a', 'b'])).resolves.toMatchObject({ gone: ['east'] });
+  await expect(bench.spec(REF)).resolves.toEqual({ gateways: [DEFUSED] });
+});
+
 test('An Import whose claim somebody mangled keeps the Peers of its sources, and no others.', async () => {
   await ensure('a');
   const source = { peer: bench.peer, service: WEB, sources: ['east'] };
