@@ -44,6 +44,12 @@ export function goodSiteCertificates(standing: readonly KubeObject[], renewBefor
   return findSiteCertificateProblem({ ...site, renewBeforeDays }) === undefined ? site : undefined;
 }
 
+/** Whether a control plane can start with the certificate that stands: also one that is about to be replaced, or whose time is over. */
+export function canControlplaneStart(standing: readonly KubeObject[]): boolean {
+  const { cert, key } = secretData(standing, SECRET.controlplane);
+  return cert !== undefined && key !== undefined && keyMatchesCertificate(key, cert);
+}
+
 /** The site certificates to use: those that stand, or new ones. */
 export async function siteCertificates(
   standing: readonly KubeObject[],

@@ -9,6 +9,7 @@ import type { KubeObject, ObjectRef } from '../src/kubernetes/kube-object';
 import { tellProgress, withinAttempt } from './activity-context';
 import { isControlplaneLeading } from './controlplane-view';
 import type { GatewayPlace } from './gateway-anchor';
+import { canControlplaneStart } from './gateway-certificates';
 import { awaitDeployments } from './gateway-endpoint';
 import { restartOperatorGateway } from './gateway-objects';
 import { inParallel } from './in-parallel';
@@ -69,7 +70,7 @@ export function awaitRolled(place: GatewayPlace, name: string): Promise<void> {
  * (and trusts both), then the control plane gets its own. The data plane, through which everything flows, restarts once.
  */
 async function replaceSiteCertificates(place: GatewayPlace, rollout: Rollout, now: string, next: string): Promise<void> {
-  const { first, last, write, onSecrets } = rollout;
+  const { standing, first, last, write, onSecrets } = rollout;
   const find = (name: string): readonly KubeObject[] => first.filter(({ kind, metadata }) => kind === 'Secret' && metadata.name === name);
   await writeObjects(
     first.filter(({ kind, metadata }) => kind !== 'Secret' || !SITE_SECRETS.includes(metadata.name)),
@@ -79,6 +80,8 @@ async function replaceSiteCertificates(place: GatewayPlace, rollout: Rollout, no
   const both = [...new Set([...certificatesIn(now), ...certificatesIn(next)])].join('');
   for (const secret of find(SECRET.siteAuthority))
     await write({ ...secret, data: { ca: Buffer.from(both).toString('base64') } } as KubeObject);
+  // Where its own is lost, no control plane starts without the new one, and no data plane knows that yet: its turn is next.
+  if (!canControlplaneStart(standing)) await inParallel(find(SECRET.controlplane), write);
   tellProgress('the control plane comes to trust the new site authority');
   await restart(place, CONTROLPLANE, digestOf(both).slice(0, 16));
   await rolledOf(rollout)(place, CONTROLPLANE);
