@@ -280,7 +280,7 @@ class PeerResult(TypedDict):
     endpoint: GatewayEndpoint
     #: SHA-256 fingerprint of the peer's certificate, and its end (ISO 8601).
     certificate: Certificate
-    #: Whether anything in the cluster was changed.
+    #: Whether anything of its gateway was changed; links are not part of it.
     changed: bool
 
 
