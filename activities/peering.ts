@@ -36,7 +36,7 @@ export function peeringActivities({ clusters }: ActivityDeps): Pick<Steps, 'ensu
         // A Peer whose first heartbeat misses is asked again only 10 s later.
         if (probe) await probeGatewayTls({ ...endpoint, servername: name, signal: signal() });
         if (standing) return { created: false, changed: await leadStanding(cluster, claimant.fabric, ref, compose) };
-        return ensureShared(cluster, ref, { isNeed: PEER.isNeed, compose: () => compose }, { claimant, need: {}, adopt: false });
+        return ensureShared(cluster, ref, { ...PEER, compose: () => compose }, { claimant, need: {}, adopt: false });
       });
       return changeOf({ created: ensured.some(({ created }) => created), changed: ensured.some(({ changed }) => changed) });
     },

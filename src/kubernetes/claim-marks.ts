@@ -53,28 +53,30 @@ export type IsNeed<N> = (need: unknown) => need is N;
  * @throws conflict when somebody mangled an annotation
  */
 export function readClaims<N>(object: KubeObject, isNeed: IsNeed<N> = (_need): _need is N => true): Claim<N>[] {
-  return Object.entries(object.metadata.annotations ?? {})
-    .filter(([key]) => key.startsWith(CLAIM_PREFIX))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => ({
-      id: key.slice(CLAIM_PREFIX.length),
-      ...(parseNote(object, key, value, (note) => isClaimNote(note, isNeed)) as Omit<Claim<N>, 'id'>),
-    }));
+  return claimNotes(object).map(([id, value]) => ({
+    id,
+    ...(parseNote(object, `${CLAIM_PREFIX}${id}`, value, (note) => isClaimNote(note, isNeed)) as Omit<Claim<N>, 'id'>),
+  }));
 }
 
 /**
  * As `readClaims`, for whoever is to find those that concern them: one that somebody mangled is known by its id, and nobody's. `needOf` tells.
  */
 export function claimsToJudge<N>(object: KubeObject): Claim<N>[] {
+  return claimNotes(object).map(([id, value]): Claim<N> => {
+    const note = readNote(value);
+    return note === undefined || !isClaimNote(note, () => true)
+      ? { id, by: '', run: '', need: undefined as N }
+      : { id, ...(note as unknown as Omit<Claim<N>, 'id'>) };
+  });
+}
+
+/** What is written of each claim, sorted by id. */
+function claimNotes(object: KubeObject): [id: string, text: string][] {
   return Object.entries(object.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(CLAIM_PREFIX))
-    .map(([key, value]): Claim<N> => {
-      const id = key.slice(CLAIM_PREFIX.length);
-      const note = readNote(value);
-      return note === undefined || !isClaimNote(note, () => true)
-        ? { id, by: '', run: '', need: undefined as N }
-        : { id, ...(note as unknown as Omit<Claim<N>, 'id'>) };
-    });
+    .map(([key, text]): [string, string] => [key.slice(CLAIM_PREFIX.length), text])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** What a claim of `claimsToJudge` needs. @throws conflict when somebody mangled it */
